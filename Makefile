@@ -1,0 +1,62 @@
+# `make run` and `make test` are all that a machine with Go needs.
+# ALL=1 also demands the outside peers (Chromium, s-nail, swaks, OpenSSL, PostgreSQL); CI sets it.
+SHELL := /bin/bash
+BIN   := bin/cryptogramm
+DATA  ?= demo-data
+ALL   ?=
+FUZZTIME ?= 20s
+
+.PHONY: build run test unit check race fuzz bench kill e2e readme lint clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/cryptogramm
+
+run: build
+	./$(BIN) demo --data $(DATA)
+
+test: check unit
+ifneq ($(ALL),)
+	$(MAKE) race e2e readme kill fuzz lint
+endif
+
+unit: build
+	go test ./...
+
+# What must not change by being looked at: formatting, generated files, go.mod.
+check:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	go vet ./... && go vet -tags failpoint ./gateway/... && go vet -tags kill ./cmd/...
+	go generate ./...
+	go mod verify >/dev/null
+	git diff --exit-code
+
+race:
+	CGO_ENABLED=1 go test -race -short ./...
+
+# Every fuzz target of the tree for FUZZTIME each.
+fuzz:
+	@set -e; for pkg in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+bench: build
+	go test -run '^$$' -bench . -benchmem ./...
+
+# Crashes between any two steps, and at random under load; then fsck.
+kill:
+	go test -tags kill -run Kill -count 1 -timeout 20m -v ./cmd/cryptogramm
+
+# Real clients and a real browser against the real binary.
+e2e: build
+	cd webview/e2e && go test -count 1 -timeout 15m -v ./...
+
+# The lines of the README, run as they stand.
+readme: build
+	configs/readme-test.sh
+
+lint:
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+clean:
+	rm -rf bin $(DATA)

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"cryptogramm.ru/cryptogramm/gateway"
+	"cryptogramm.ru/cryptogramm/store/blob"
+)
+
+// FsckCmd checks an installation against itself. It exits 0 when everything
+// that is claimed can be derived again, 1 when something cannot.
+type FsckCmd struct {
+	Place
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+// fsckResult is what the check found.
+type fsckResult struct {
+	Submissions  int      `json:"submissions"`
+	Letters      int      `json:"letters"`
+	Unreferenced int      `json:"unreferenced"`
+	Problems     []string `json:"problems"`
+}
+
+// Run checks; it only reads.
+func (c *FsckCmd) Run(ctx context.Context, s *Streams) int {
+	config, db, err := c.open(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer db.Close()
+	blobs, err := blob.NewDir(config.path("blobs"))
+	if err != nil {
+		return s.fail(err)
+	}
+	r := fsckResult{Problems: []string{}}
+	check := gateway.Fsck{DB: db, Blobs: blobs, Report: func(p string) { r.Problems = append(r.Problems, p) }}
+	if err := check.Run(ctx); err != nil {
+		return s.fail(err)
+	}
+	r.Submissions, r.Letters, r.Unreferenced = check.Submissions, check.Files, check.Unreferenced
+	code := exitOK
+	if len(r.Problems) > 0 {
+		code = exitFail
+	}
+	if c.JSON {
+		return max(code, s.json(r))
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintln(s.Out, "problem:", display(p))
+	}
+	fmt.Fprintf(s.Out, "%d submissions, %d letters, %d unreferenced, %d problems\n", r.Submissions, r.Letters, r.Unreferenced, len(r.Problems))
+	return code
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/big"
+	"text/tabwriter"
+	"time"
+
+	"cryptogramm.ru/cryptogramm/signer/pki"
+	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/rem"
+)
+
+// TrustCmd keeps what signatures are judged against.
+type TrustCmd struct {
+	Add    TrustAddCmd    `cmd:"" help:"Add anchors, intermediate certificates or CRLs."`
+	List   TrustListCmd   `cmd:"" help:"List them."`
+	Remove TrustRemoveCmd `cmd:"" help:"Remove an anchor."`
+}
+
+// TrustAddCmd adds from PEM or DER files.
+type TrustAddCmd struct {
+	Place
+	Kind          string   `help:"Kind of the anchors: ${enum}. 'qualified' is the operator's word for it." enum:"qualified,unqualified,foreign" default:"unqualified"`
+	CRL           []string `help:"CRL file." type:"existingfile" placeholder:"FILE" name:"crl"`
+	Intermediates []string `help:"File of intermediate certificates." type:"existingfile" placeholder:"FILE"`
+	Anchors       []string `arg:"" optional:"" help:"Files of anchor certificates." type:"existingfile"`
+}
+
+// maxTrustFile bounds one file of certificates or CRLs.
+const maxTrustFile = 64 << 20
+
+// Run adds everything it was given; what is there already stays as it is.
+func (c *TrustAddCmd) Run(ctx context.Context, s *Streams) int {
+	if len(c.Anchors)+len(c.CRL)+len(c.Intermediates) == 0 {
+		fmt.Fprintln(s.Err, "cryptogramm: nothing to add")
+		return exitUsage
+	}
+	_, db, err := c.open(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer db.Close()
+	now := time.Now()
+	for _, f := range c.Anchors {
+		err = errors.Join(err, eachCertificate(f, func(cert *pki.Certificate) error {
+			return addAnchor(ctx, db, cert, pki.AnchorKind(c.Kind), now)
+		}))
+	}
+	for _, f := range c.Intermediates {
+		err = errors.Join(err, eachCertificate(f, func(cert *pki.Certificate) error {
+			return addIntermediate(ctx, db, cert, now)
+		}))
+	}
+	for _, f := range c.CRL {
+		err = errors.Join(err, addCRLs(ctx, db, f, now))
+	}
+	err = errors.Join(err, db.Audit(ctx, "command line", "trust add", fmt.Sprint(c.Kind, c.Anchors, c.Intermediates, c.CRL)))
+	if err != nil {
+		return s.fail(err)
+	}
+	return exitOK
+}
+
+func eachCertificate(file string, add func(*pki.Certificate) error) error {
+	b, err := readSmall(file, maxTrustFile)
+	if err != nil {
+		return err
+	}
+	certs, err := pki.ParsePEMOrDER(b)
+	if err == nil && len(certs) == 0 {
+		err = errors.New("no certificate")
+	}
+	for _, c := range certs {
+		if err == nil {
+			err = add(c)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+func addAnchor(ctx context.Context, db *store.DB, c *pki.Certificate, kind pki.AnchorKind, now time.Time) error {
+	err := db.AddAnchor(ctx, store.Anchor{SHA256: c.SHA256, DER: c.Raw, Kind: string(kind), Subject: c.Subject.String(), Added: now})
+	return ignoreExists(err)
+}
+
+func addIntermediate(ctx context.Context, db *store.DB, c *pki.Certificate, now time.Time) error {
+	err := db.AddIntermediate(ctx, store.Intermediate{SHA256: c.SHA256, DER: c.Raw, Subject: c.Subject.String(), Added: now})
+	return ignoreExists(err)
+}
+
+func ignoreExists(err error) error {
+	if errors.Is(err, store.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+func addCRLs(ctx context.Context, db *store.DB, file string, now time.Time) error {
+	b, err := readSmall(file, maxTrustFile)
+	if err != nil {
+		return err
+	}
+	lists, err := pki.ParseCRLs(b)
+	for _, l := range lists {
+		if err == nil {
+			err = putCRL(ctx, db, l, now)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
+}
+
+// putCRL hands a CRL to the installation.
+func putCRL(ctx context.Context, db *store.DB, l *pki.CRL, now time.Time) error {
+	return db.PutCRL(ctx, store.CRL{
+		SHA256: rem.DigestOf(l.Raw), DER: l.Raw, Issuer: l.Issuer.String(), Number: numberText(l.Number),
+		ThisUpdate: l.ThisUpdate, NextUpdate: l.NextUpdate, Added: now,
+	})
+}
+
+func numberText(n *big.Int) string {
+	if n == nil {
+		return ""
+	}
+	return n.String()
+}
+
+// TrustListCmd lists anchors, intermediates and CRLs.
+type TrustListCmd struct {
+	Place
+	JSON bool `help:"Print JSON." name:"json"`
+}
+
+// trustEntry is one line of the list.
+type trustEntry struct {
+	Type       string     `json:"type"` // "anchor", "intermediate", "crl"
+	Kind       string     `json:"kind,omitempty"`
+	Name       string     `json:"name"`
+	SHA256     rem.Digest `json:"sha256"`
+	NextUpdate *time.Time `json:"next_update,omitempty"`
+}
+
+// Run prints the list.
+func (c *TrustListCmd) Run(ctx context.Context, s *Streams) int {
+	_, db, err := c.open(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer db.Close()
+	list, err := trustEntries(ctx, db)
+	if err != nil {
+		return s.fail(err)
+	}
+	if c.JSON {
+		return s.json(list)
+	}
+	w := tabwriter.NewWriter(s.Out, 0, 4, 2, ' ', 0)
+	for _, e := range list {
+		note := e.Kind
+		if e.NextUpdate != nil {
+			note = "until " + e.NextUpdate.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.SHA256, note, e.Name)
+	}
+	if err := w.Flush(); err != nil {
+		return s.fail(err)
+	}
+	return exitOK
+}
+
+func trustEntries(ctx context.Context, db *store.DB) ([]trustEntry, error) {
+	list := []trustEntry{}
+	anchors, err := db.Anchors(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range anchors {
+		list = append(list, trustEntry{Type: "anchor", Kind: a.Kind, Name: a.Subject, SHA256: a.SHA256})
+	}
+	between, err := db.Intermediates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range between {
+		list = append(list, trustEntry{Type: "intermediate", Name: i.Subject, SHA256: i.SHA256})
+	}
+	crls, err := db.CRLs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range crls {
+		list = append(list, trustEntry{Type: "crl", Name: l.Issuer, SHA256: l.SHA256, NextUpdate: &l.NextUpdate})
+	}
+	return list, nil
+}
+
+// TrustRemoveCmd removes an anchor: nothing new is accepted under it. What was
+// accepted before stays, with the certificate it was accepted under.
+type TrustRemoveCmd struct {
+	Place
+	SHA256 string `arg:"" help:"SHA-256 of the anchor, hex."`
+}
+
+// Run removes it.
+func (c *TrustRemoveCmd) Run(ctx context.Context, s *Streams) int {
+	sha, err := rem.ParseDigest(c.SHA256)
+	if err != nil {
+		fmt.Fprintln(s.Err, "cryptogramm:", err)
+		return exitUsage
+	}
+	_, db, err := c.open(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer db.Close()
+	err = errors.Join(db.RemoveAnchor(ctx, sha), db.Audit(ctx, "command line", "trust remove", sha.String()))
+	if err != nil {
+		return s.fail(err)
+	}
+	return exitOK
+}
+
+// json prints v indented.
+func (s *Streams) json(v any) int {
+	e := json.NewEncoder(s.Out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return s.fail(err)
+	}
+	return exitOK
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cryptogramm.ru/cryptogramm/signer/pki"
+)
+
+// trustMaterial is what a trust store is made of.
+type trustMaterial struct {
+	anchors       []pki.Anchor
+	intermediates []*pki.Certificate
+	crls          []*pki.CRL
+}
+
+// trustSource gives material; sources are joined in their order.
+type trustSource func(context.Context, *trustMaterial) error
+
+// trustSources are where this command takes its trust from.
+func (c *VerifyCmd) trustSources() []trustSource {
+	return []trustSource{c.trustOfFlags}
+}
+
+func (c *VerifyCmd) trustStore(ctx context.Context) (*pki.TrustStore, error) {
+	var m trustMaterial
+	for _, source := range c.trustSources() {
+		if err := source(ctx, &m); err != nil {
+			return nil, err
+		}
+	}
+	return pki.NewTrustStore(m.anchors, m.intermediates, m.crls), nil
+}
+
+// trustOfFlags reads --trust, --intermediates and --crl.
+func (c *VerifyCmd) trustOfFlags(_ context.Context, m *trustMaterial) error {
+	for _, path := range c.Trust {
+		if err := m.addTrust(path); err != nil {
+			return fmt.Errorf("--trust: %w", err)
+		}
+	}
+	for _, path := range c.Intermediates {
+		list, err := readCertificates(path)
+		if err != nil {
+			return fmt.Errorf("--intermediates: %w", err)
+		}
+		m.intermediates = append(m.intermediates, list...)
+	}
+	for _, path := range c.CRL {
+		if err := m.addCRLs(path); err != nil {
+			return fmt.Errorf("--crl: %w", err)
+		}
+	}
+	return nil
+}
+
+// addTrust adds a file of anchors, or every certificate and CRL of a folder by
+// their usual extensions. Nothing given here is "qualified": only an operator
+// says that of an installation's anchors.
+func (m *trustMaterial) addTrust(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return m.addAnchors(path)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, e := range entries {
+		file, ext := filepath.Join(path, e.Name()), strings.ToLower(filepath.Ext(e.Name()))
+		switch {
+		case slices.Contains([]string{".pem", ".crt", ".cer", ".der"}, ext):
+			err, found = m.addAnchors(file), true
+		case ext == ".crl":
+			err, found = m.addCRLs(file), true
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s: no certificate in it", path)
+	}
+	return nil
+}
+
+func (m *trustMaterial) addAnchors(path string) error {
+	list, err := readCertificates(path)
+	for _, c := range list {
+		m.anchors = append(m.anchors, pki.Anchor{Certificate: c, Kind: pki.Unqualified})
+	}
+	return err
+}
+
+func (m *trustMaterial) addCRLs(path string) error {
+	b, err := readSmall(path, maxTrustFile)
+	if err != nil {
+		return err
+	}
+	list, err := pki.ParseCRLs(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	m.crls = append(m.crls, list...)
+	return nil
+}
+
+func readCertificates(path string) ([]*pki.Certificate, error) {
+	b, err := readSmall(path, maxTrustFile)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pki.ParsePEMOrDER(b)
+	if err == nil && len(list) == 0 {
+		err = errors.New("no certificate")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return list, nil
+}

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/rem"
+)
+
+// Job kinds. A job is claimed, does one step, and is finished in one
+// transaction with its result and the jobs that follow. No job calls another.
+const (
+	jobNotice   = "notify"   // subject: consignment
+	jobExpire   = "expire"   // subject: consignment
+	jobRegister = "register" // subject: token hash; payload: registration mail
+	jobDrop     = "drop"     // subject: refusal; bound to the node that holds the bytes
+	jobClean    = "clean"    // spool leftovers of this node
+)
+
+// leaseTime is how long a step may take before another worker may claim it.
+const leaseTime = 2 * time.Minute
+
+// Step carries out one job. The outcome is committed with the job's end; an
+// error sends the job back to be tried later.
+type Step func(ctx context.Context, j *store.Job) (store.Outcome, error)
+
+// noticeJob and expiryJob follow an accepted consignment.
+func noticeJob(c rem.Consignment, now time.Time) store.Job {
+	return store.Job{ID: jobNotice + "-" + c.ID, Kind: jobNotice, Subject: c.ID, Due: now, Created: now}
+}
+
+func expiryJob(c rem.Consignment, now time.Time) store.Job {
+	return store.Job{ID: jobExpire + "-" + c.ID, Kind: jobExpire, Subject: c.ID, Due: c.Expires, Created: now}
+}
+
+func (g *Gateway) dropJob(id string, now time.Time) store.Job {
+	return store.Job{ID: jobDrop + "-" + id, Kind: jobDrop, Subject: id, Node: g.Node, Due: now.Add(g.Limits.RefusedFor), Created: now}
+}
+
+// Run carries out jobs until ctx ends: the gateway's own steps and those that
+// cmd adds (such as renewing the demo's CRL).
+func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
+	steps := map[string]Step{
+		jobNotice: g.notice, jobExpire: g.expire, jobRegister: g.sendRegistration,
+		jobDrop: g.drop, jobClean: g.clean,
+	}
+	for kind, s := range more {
+		steps[kind] = s
+	}
+	now := g.Now()
+	clean := store.Job{ID: jobClean + "-" + g.Node, Kind: jobClean, Subject: g.Node, Node: g.Node, Due: now, Created: now}
+	if err := g.DB.AddJobs(ctx, []store.Job{clean}); err != nil {
+		return fmt.Errorf("queue spool cleaning: %w", err)
+	}
+	kinds := make([]string, 0, len(steps))
+	for k := range steps {
+		kinds = append(kinds, k)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() { g.worker(ctx, kinds, steps) })
+	}
+	wg.Wait()
+	return nil
+}
+
+func (g *Gateway) worker(ctx context.Context, kinds []string, steps map[string]Step) {
+	holder := g.NewID()
+	for ctx.Err() == nil {
+		j, err := g.DB.Claim(ctx, kinds, g.Node, holder, leaseTime)
+		if err == nil {
+			g.step(ctx, j, steps[j.Kind])
+			continue
+		}
+		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+			g.Log.Error("claim job", "error", err)
+		}
+		g.idle(ctx, kinds)
+	}
+}
+
+// idle waits for the next due job, for word of a new one, or at most 5 s.
+func (g *Gateway) idle(ctx context.Context, kinds []string) {
+	wait := 5 * time.Second
+	if due, err := g.DB.NextDue(ctx, kinds, g.Node); err == nil {
+		wait = min(wait, max(due.Sub(g.Now()), 50*time.Millisecond))
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-g.DB.Wake():
+	}
+}
+
+// step runs one claimed job to its end or back into the queue.
+func (g *Gateway) step(ctx context.Context, j *store.Job, do Step) {
+	start := g.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime-10*time.Second)
+	defer cancel()
+	failpoint("job/claimed")
+	failpoint("job/" + j.Kind + "/claimed")
+	out, err := g.guard(ctx, j, do)
+	if err == nil {
+		failpoint("job/" + j.Kind + "/before-finish")
+		err = g.DB.Finish(ctx, j, out)
+		failpoint("job/" + j.Kind + "/after-finish")
+	} else if retryErr := g.DB.Retry(ctx, j, g.Now().Add(backoff(j.Attempts)), cause(err)); retryErr != nil {
+		err = errors.Join(err, retryErr)
+	}
+	level := g.Log.Info
+	if err != nil {
+		level = g.Log.Warn
+	}
+	level("job", "kind", j.Kind, "id", j.ID, "subject", j.Subject, "attempt", j.Attempts, "took", g.Now().Sub(start), "error", err)
+}
+
+// guard keeps one job's panic from ending the process.
+func (g *Gateway) guard(ctx context.Context, j *store.Job, do Step) (out store.Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			g.Log.Error("job panic", "id", j.ID, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return do(ctx, j)
+}
+
+// backoff doubles from 5 s to 1 h, with a quarter of jitter.
+func backoff(attempts int) time.Duration {
+	d := min(5*time.Second<<min(attempts, 10), time.Hour)
+	return d + rand.N(d/4)
+}
+
+// cause is an error's text for the queue's list: one line, bounded.
+func cause(err error) string {
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, err.Error())
+	return s[:min(len(s), 300)]
+}
+
+// expire attests that a consignment was not accepted in time (EN 319 522-1
+// C.5). A consignment received meanwhile has nothing to expire.
+func (g *Gateway) expire(ctx context.Context, j *store.Job) (store.Outcome, error) {
+	c, err := g.DB.Consignment(ctx, j.Subject)
+	if err != nil {
+		return store.Outcome{}, err
+	}
+	if c.ReceivedBy != "" {
+		return store.Outcome{}, nil
+	}
+	r := rem.Record{Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient}
+	return store.Outcome{
+		Expired:  c.ID,
+		Evidence: []rem.Evidence{rem.Attest(rem.AcceptanceRejectionExpiry, c.ID, 0, g.Now(), r)},
+	}, nil
+}

@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+
+	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/rem"
+)
+
+// Landing finds the consignment a link token stands for. It changes nothing.
+// Errors: ErrNotFound, ErrGone once the link's life is over.
+func (g *Gateway) Landing(ctx context.Context, token string) (*store.ConsignmentRow, error) {
+	if len(token) != 43 { // base64 of 32 octets
+		return nil, ErrNotFound
+	}
+	c, err := g.DB.ConsignmentByLink(ctx, linkHash(token))
+	if err != nil {
+		return nil, notFound(err)
+	}
+	if !g.Now().Before(c.Expires) {
+		return nil, ErrGone
+	}
+	return c, nil
+}
+
+// NoteFetch records that a program, not a person, asked for a link. It is no
+// receipt and shows apart from evidence.
+func (g *Gateway) NoteFetch(ctx context.Context, consignment, method, agent string) error {
+	return g.DB.AddMachineFetch(ctx, consignment, method, agent)
+}
+
+// HandoverRequest is a person's confirming act on a consignment.
+type HandoverRequest struct {
+	Consignment string
+	User        *store.User // of a claimed account's session; nil for a guest
+	Address     string      // what a guest typed
+	Language    string
+}
+
+// Handover records that a person received a consignment (S4.8) and puts its
+// files into his "Received" folder. Only the first confirmation counts; a
+// later one by an entitled person answers as the first did and changes
+// nothing. It returns the account whose "Received" folder holds the files.
+//
+// Errors: ErrNotFound, ErrGone, ErrAddressMismatch, ErrSessionRequired.
+func (g *Gateway) Handover(ctx context.Context, h HandoverRequest) (*store.User, error) {
+	c, err := g.DB.Consignment(ctx, h.Consignment)
+	if err != nil {
+		return nil, notFound(err)
+	}
+	if !g.Now().Before(c.Expires) {
+		return nil, ErrGone
+	}
+	user, grade, err := g.entitled(ctx, c, h)
+	if err != nil {
+		return nil, err
+	}
+	if c.ReceivedBy != "" {
+		if c.ReceivedBy != user.ID {
+			return nil, ErrNotFound
+		}
+		return user, nil
+	}
+	now := g.Now()
+	record := rem.Record{
+		Submission: c.Submission, Consignment: c.ID, Sender: c.Sender,
+		Recipient: c.Recipient, Grade: grade,
+	}
+	failpoint("handover/before-commit")
+	_, err = g.DB.AddHandover(ctx, store.Handover{
+		Consignment: c.ID, User: user.ID, Email: c.Recipient, Grade: grade, Time: now,
+		Evidence: []rem.Evidence{
+			rem.Attest(rem.ConsignmentAcceptance, c.ID, 0, now, record),
+			rem.Attest(rem.ContentHandover, c.ID, 0, now, record),
+		},
+	})
+	failpoint("handover/after-commit")
+	return user, err
+}
+
+// entitled decides who confirms: the session of the claimed account that has
+// the address, else a guest who types the address the link was sent to.
+func (g *Gateway) entitled(ctx context.Context, c *store.ConsignmentRow, h HandoverRequest) (*store.User, rem.Grade, error) {
+	owner, err := g.DB.UserByAddress(ctx, c.Recipient)
+	switch {
+	case err == nil && owner.Claimed:
+		if h.User == nil || h.User.ID != owner.ID {
+			return nil, "", ErrSessionRequired
+		}
+		return owner, rem.GradeSession, nil
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return nil, "", err
+	}
+	if !rem.SameAddress(h.Address, c.Recipient) {
+		return nil, "", ErrAddressMismatch
+	}
+	guest, err := g.DB.EnsureGuest(ctx, g.NewID(), c.Recipient, h.Language)
+	return guest, rem.GradeConfirmed, err
+}
+
+func notFound(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"cryptogramm.ru/cryptogramm/gateway/judge"
+	"cryptogramm.ru/cryptogramm/gateway/message"
+	"cryptogramm.ru/cryptogramm/signer"
+	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/rem"
+)
+
+// retryWindow is how long a repeated submission is answered with the id of
+// the first instead of being accepted again.
+const retryWindow = 7 * 24 * time.Hour
+
+// Receive takes one letter from a door, all of it inside the SMTP transaction.
+//
+// It returns the submission's id once rows, evidence and bytes are durable
+// (invariant 1). A "no" to the sender is a *rem.Refusal, whose evidence is
+// then durable too and nothing was sent (S4.5). Other errors: those of
+// message.StrictCRLF, ErrBusy, ErrFull, ErrStopped; anything else is internal
+// and temporary.
+func (g *Gateway) Receive(ctx context.Context, env rem.Envelope, r io.Reader) (string, error) {
+	if g.stopped.Load() {
+		return "", ErrStopped
+	}
+	sp, err := g.spool(r)
+	if err != nil {
+		return "", err
+	}
+	defer sp.remove()
+	failpoint("receive/after-spool")
+
+	ctx, cancel := context.WithTimeout(ctx, g.Limits.JudgeTime)
+	defer cancel()
+	release, err := g.slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	letter, facts, err := read(sp)
+	if err != nil {
+		return "", err
+	}
+	// A client that missed our answer sends again: it gets the first answer,
+	// whatever has become of its certificate since.
+	retry := retryKey(env, facts)
+	id, err := g.DB.SubmissionByRetryKey(ctx, retry, g.Now().Add(-retryWindow))
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return id, err
+	}
+	finding, err := g.judge(ctx, env, letter)
+	if err != nil {
+		return "", err
+	}
+
+	now := g.Now()
+	accepted, refusal := rem.Submit(env, facts, finding, g.Policy, now)
+	// From here on the work is finished even if the client hangs up: what is
+	// written must be whole.
+	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), g.Limits.JudgeTime)
+	defer cancel()
+	if refusal != nil {
+		return "", g.refuse(ctx, env, sp, refusal, now)
+	}
+	return g.accept(ctx, accepted, sp, retry)
+}
+
+// read parses the spooled letter. A letter that cannot be read is nil: judge
+// has its finding.
+func read(sp *spooled) (*message.Letter, rem.LetterFacts, error) {
+	letter, err := message.Parse(sp.file, sp.ref.Size, message.DefaultLimits())
+	if errors.Is(err, message.ErrMalformed) || errors.Is(err, message.ErrLimit) {
+		return nil, rem.LetterFacts{Ref: sp.ref}, nil
+	}
+	if err != nil {
+		return nil, rem.LetterFacts{}, err
+	}
+	return letter, letterFacts(letter, sp.ref), nil
+}
+
+// judge judges the signatures of a letter. A bad signature is a finding; an
+// error means that judging could not be done.
+func (g *Gateway) judge(ctx context.Context, env rem.Envelope, letter *message.Letter) (rem.Finding, error) {
+	if letter == nil {
+		return rem.Finding{Verdict: rem.Failed, Reason: rem.ReasonMalformed, Detail: "The letter is not well-formed MIME, or has too many parts or headers."}, nil
+	}
+	party, err := g.party(ctx, env)
+	if err != nil {
+		return rem.Finding{}, err
+	}
+	trust, err := g.Trust.Store(ctx)
+	if err != nil {
+		return rem.Finding{}, err
+	}
+	finding := judge.Judge(ctx, letter, judge.Request{
+		Verifier: &signer.Verifier{Trust: trust}, Party: party, Policy: g.Policy, Now: g.Now(), TempDir: g.Spool,
+	})
+	return finding, ctx.Err()
+}
+
+func letterFacts(l *message.Letter, ref rem.Ref) rem.LetterFacts {
+	boxes := func(list ...[]message.Address) (out []string) {
+		for _, as := range list {
+			for _, a := range as {
+				out = append(out, a.Mailbox)
+			}
+		}
+		return out
+	}
+	return rem.LetterFacts{
+		Ref: ref, MessageID: l.MessageID, Subject: l.Subject, Date: l.Date,
+		From: boxes(l.From), FromName: fromName(l), To: boxes(l.To, l.Cc),
+	}
+}
+
+func fromName(l *message.Letter) string {
+	if len(l.From) == 1 {
+		return l.From[0].Name
+	}
+	return ""
+}
+
+// party is whom a signer has to be to bind this login.
+func (g *Gateway) party(ctx context.Context, env rem.Envelope) (rem.Party, error) {
+	p := rem.Party{Addresses: env.Addresses}
+	certs, err := g.DB.UserCertificates(ctx, env.Account)
+	for _, c := range certs {
+		p.CertificateSHA256 = append(p.CertificateSHA256, c.SHA256)
+	}
+	return p, err
+}
+
+// accept makes the bytes durable under their hash and commits everything of
+// S4.6 in one transaction.
+func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, retry rem.Digest) (string, error) {
+	s := &a.Submission
+	repeats, err := g.DB.SubmissionBySigned(ctx, s.Account, signedDigests(s.Finding), s.Envelope.Recipients)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	s.Repeats = repeats
+	g.linking.RLock()
+	defer g.linking.RUnlock()
+	if err := g.Blobs.Put(ctx, sp.ref, sp.path); err != nil {
+		g.stop("blob", err)
+		return "", storage(err)
+	}
+	failpoint("receive/after-blob")
+	n := store.NewSubmission{Accepted: a, RetryKey: retry, Links: map[string]rem.Digest{}}
+	n.Evidence = []rem.Evidence{a.Evidence()}
+	for _, c := range a.Consignments {
+		n.Links[c.ID] = linkHash(g.LinkToken(c.ID))
+		n.Jobs = append(n.Jobs, noticeJob(c, s.Time), expiryJob(c, s.Time))
+	}
+	err = g.DB.AddSubmission(ctx, n)
+	failpoint("receive/after-commit")
+	if errors.Is(err, store.ErrExists) { // the same letter arrived on two connections at once
+		return g.DB.SubmissionByRetryKey(ctx, retry, s.Time.Add(-retryWindow))
+	}
+	if err != nil {
+		return "", g.commit(err)
+	}
+	return s.ID, nil
+}
+
+// refuse keeps the evidence of a refusal, and the bytes for RefusedFor.
+// Temporary refusals leave no evidence: the sender's client tries again.
+func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *rem.Refusal, now time.Time) error {
+	if r.Temporary() {
+		return r
+	}
+	path := g.refusedPath(env.ID)
+	if err := os.Rename(sp.path, path); err != nil {
+		return err
+	}
+	row := store.Refusal{
+		ID: env.ID, Account: env.Account, Sender: env.Login, Reason: string(r.Reason), Text: r.Text,
+		Time: now, Wire: sp.ref, Finding: r.Finding, Spool: path,
+	}
+	failpoint("refuse/before-commit")
+	err := g.DB.AddRefusal(ctx, row, rem.Rejection(env, sp.ref, r, now), []store.Job{g.dropJob(env.ID, now)})
+	failpoint("refuse/after-commit")
+	if err != nil {
+		return g.commit(err)
+	}
+	return r
+}
+
+// commit names a failed transaction: a full disk heals, a database that
+// stopped after a failed fsync ends intake.
+func (g *Gateway) commit(err error) error {
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return errors.Join(ErrFull, err)
+	case errors.Is(err, store.ErrStopped):
+		g.stop("commit", err)
+		return errors.Join(ErrStopped, err)
+	}
+	return err
+}
+
+// signedDigests are the digests of all octets that the letter's signatures
+// were made over.
+func signedDigests(f rem.Finding) []rem.Digest {
+	seen := map[rem.Digest]bool{}
+	var out []rem.Digest
+	for _, d := range f.Documents {
+		if len(d.Signatures) > 0 && !seen[d.SignedSHA256] {
+			seen[d.SignedSHA256] = true
+			out = append(out, d.SignedSHA256)
+		}
+	}
+	return out
+}
+
+// retryKey is the same for a client's repeated attempt at one submission: same
+// login, Message-ID, wire digest and recipients. A letter without a Message-ID
+// is known by its bytes alone.
+func retryKey(env rem.Envelope, facts rem.LetterFacts) rem.Digest {
+	rcpts := make([]string, 0, len(env.Recipients))
+	for _, r := range env.Recipients {
+		rcpts = append(rcpts, rem.FoldAddress(r))
+	}
+	sort.Strings(rcpts)
+	return rem.DigestOf([]byte(strings.Join([]string{
+		env.Account, facts.MessageID, facts.Ref.SHA256.String(), strings.Join(rcpts, "\x00"),
+	}, "\x01")))
+}

@@ -1,0 +1,91 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cryptogramm.ru/cryptogramm/gateway/message"
+	"cryptogramm.ru/cryptogramm/store/blob"
+	"cryptogramm.ru/cryptogramm/store/rem"
+)
+
+// spooled is one letter on local disk: its exact wire bytes, fsynced.
+type spooled struct {
+	file *os.File
+	path string
+	ref  rem.Ref
+}
+
+// spool streams r to a local file, hashing while it writes. On return the
+// bytes are on disk (file fsync); the name becomes durable with blob.Put.
+//
+// Bare line ends, NUL and excess size are errors of package message; the file
+// is gone then.
+func (g *Gateway) spool(r io.Reader) (*spooled, error) {
+	s, err := blob.CreateSpool(g.Spool)
+	if err != nil {
+		return nil, storage(err)
+	}
+	if _, err = io.Copy(s, message.StrictCRLF(r, g.Limits.Letter)); err != nil {
+		s.Discard()
+		return nil, storage(err)
+	}
+	ref, err := s.Commit()
+	if err != nil {
+		g.stop("fsync of the spool", err)
+		s.Discard()
+		return nil, storage(err)
+	}
+	f, err := os.Open(s.Path())
+	if err != nil {
+		s.Discard()
+		return nil, err
+	}
+	return &spooled{file: f, path: s.Path(), ref: ref}, nil
+}
+
+// remove drops the local file. The blob store has its own copy or link.
+func (s *spooled) remove() {
+	s.file.Close()
+	os.Remove(s.path)
+}
+
+// refusedPath is where the bytes of a refused letter lie for a while.
+func (g *Gateway) refusedPath(id string) string { return filepath.Join(g.Spool, "refused-"+id) }
+
+// storage maps "no space" to ErrFull (R5): the sender is asked to try later.
+func storage(err error) error {
+	if errors.Is(err, blob.ErrFull) {
+		return errors.Join(ErrFull, err)
+	}
+	return err
+}
+
+// stop ends intake for good: after a failed fsync nothing that is written can
+// be believed (R4). Reading goes on; only a restart accepts letters again.
+func (g *Gateway) stop(what string, err error) {
+	if errors.Is(err, blob.ErrFull) {
+		return // full disks heal (R5)
+	}
+	if !g.stopped.Swap(true) {
+		g.Log.Error("intake stopped", "cause", what, "error", err)
+	}
+}
+
+// slot takes one judging slot, waiting at most SlotWait.
+func (g *Gateway) slot(ctx context.Context) (release func(), err error) {
+	t := time.NewTimer(g.Limits.SlotWait)
+	defer t.Stop()
+	select {
+	case g.slots <- struct{}{}:
+		return func() { <-g.slots }, nil
+	case <-t.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,134 @@
+package rem
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"strings"
+	"time"
+)
+
+// Event names what an evidence attests. The words are those of ETSI EN 319
+// 522-1 §6; RecipientVerification is ours (S4.12).
+type Event string
+
+// Events of a submission, then of a consignment.
+const (
+	SubmissionAcceptance Event = "SubmissionAcceptance"
+	SubmissionRejection  Event = "SubmissionRejection"
+
+	NotificationForAcceptance        Event = "NotificationForAcceptance"
+	NotificationForAcceptanceFailure Event = "NotificationForAcceptanceFailure"
+	ConsignmentAcceptance            Event = "ConsignmentAcceptance"
+	ContentHandover                  Event = "ContentHandover"
+	AcceptanceRejectionExpiry        Event = "AcceptanceRejectionExpiry"
+	RecipientVerification            Event = "RecipientVerification"
+)
+
+// Grade says how well a recipient's act is tied to him, weakest first.
+type Grade string
+
+// Grades of a handover.
+const (
+	GradeConfirmed Grade = "confirmed"   // possession of the link, address typed
+	GradeCode      Grade = "code"        // e-mailed one-time code
+	GradeSession   Grade = "session"     // the claimed account's own session
+	GradeSigned    Grade = "certificate" // signed by his certificate
+)
+
+// Evidence attests one event that has happened.
+//
+// The insert-only row holds ID, Event, Time, Subject, Attempt and the digest
+// SHA-256(salt ‖ record); salt and record lie apart, where erasure may touch
+// them.
+type Evidence struct {
+	ID      string
+	Event   Event
+	Time    time.Time
+	Subject string // id of the submission (or refusal) or of the consignment
+	Attempt int    // 0 for what happens once
+	Record  Record
+}
+
+// Record is the readable content of an evidence; its RFC 8785 form is what the
+// digest is taken over. A record for one recipient never names another.
+type Record struct {
+	ID          string            `json:"id"`
+	Event       Event             `json:"event"`
+	Time        string            `json:"time"` // RFC 3339, UTC, microseconds
+	Submission  string            `json:"submission"`
+	Consignment string            `json:"consignment,omitempty"`
+	Sender      string            `json:"sender"`
+	Recipient   string            `json:"recipient,omitempty"`
+	Recipients  []string          `json:"recipients,omitempty"` // only in the sender's own records
+	Grade       Grade             `json:"grade,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
+	Detail      string            `json:"detail,omitempty"`
+	Repeats     string            `json:"repeats,omitempty"`
+	Protocol    string            `json:"protocol,omitempty"`
+	Digests     map[string]string `json:"digests,omitempty"` // what → lower-case hex
+	Documents   []DocumentRecord  `json:"documents,omitempty"`
+	Signatures  []SignatureRecord `json:"signatures,omitempty"`
+}
+
+// DocumentRecord and SignatureRecord are S4.6's hashes and certificates.
+type DocumentRecord struct {
+	Name         string `json:"name"`
+	Size         int64  `json:"size"`
+	SHA256       Digest `json:"sha256"`
+	SignedSHA256 Digest `json:"signed_sha256"`
+	Signatures   []int  `json:"signatures"`
+}
+
+// SignatureRecord names a signature and the certificate it verified under.
+type SignatureRecord struct {
+	SHA256            Digest `json:"sha256"`
+	CertificateSHA256 Digest `json:"certificate_sha256"`
+	Signer            string `json:"signer"`
+	Issuer            string `json:"issuer"`
+	Serial            string `json:"serial"`
+	Indication        string `json:"indication"`
+	SubIndication     string `json:"subindication"`
+}
+
+// Attest makes the evidence of an event. r carries what is particular;
+// id, event and time are filled in from the arguments, so that no record can
+// disagree with its row.
+func Attest(event Event, subject string, attempt int, now time.Time, r Record) Evidence {
+	now = now.UTC().Truncate(time.Microsecond)
+	r.ID = deriveID("evidence", subject, string(event), attemptText(attempt))
+	r.Event = event
+	r.Time = now.Format("2006-01-02T15:04:05.000000Z")
+	return Evidence{ID: r.ID, Event: event, Time: now, Subject: subject, Attempt: attempt, Record: r}
+}
+
+// ExpectedID re-derives the id that an evidence row must have.
+func ExpectedID(event Event, subject string, attempt int) string {
+	return deriveID("evidence", subject, string(event), attemptText(attempt))
+}
+
+func attemptText(n int) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n))
+	return string(b[:])
+}
+
+// deriveID is a stable id of 26 characters for the given words: 128 bits of
+// SHA-256 over length-prefixed words.
+func deriveID(words ...string) string {
+	h := sha256.New()
+	var n [8]byte
+	for _, w := range words {
+		binary.BigEndian.PutUint64(n[:], uint64(len(w)))
+		h.Write(n[:])
+		h.Write([]byte(w))
+	}
+	return idText(h.Sum(nil)[:16])
+}
+
+// IDText writes 16 octets as an id.
+func IDText(b [16]byte) string { return idText(b[:]) }
+
+func idText(b []byte) string {
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
