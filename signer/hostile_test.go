@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -130,14 +131,15 @@ func TestHostileMessages(t *testing.T) {
 			}
 			job := Job{Signature: source(b), Content: source([]byte(text)), Attached: Detached}
 			var r *Report
-			start := time.Now()
+			start, spent := time.Now(), processorTime(t)
 			grown := peak(func() { r = verify(t, v, job) })
-			took := time.Since(start)
+			// On a busy machine the clock says less than the processor, on an idle one the collector's threads count twice.
+			took := min(time.Since(start), processorTime(t)-spent)
 			t.Logf("%d octets: %s, %v, %.1f MiB", len(b), r.Kind, took.Round(time.Millisecond), float64(grown)/(1<<20))
 			if took > 2*time.Second {
 				t.Errorf("took %v", took)
 			}
-			if limit := uint64(4*len(b) + 4<<20); grown > limit {
+			if limit := uint64(4*len(b) + 1<<20); grown > limit {
 				t.Errorf("memory grew by %d octets", grown)
 			}
 			if must := strings.HasPrefix(name, "unsigned") || name == "certificates"; must != (r.Verdict == pki.Passed()) &&
@@ -146,6 +148,15 @@ func TestHostileMessages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// processorTime is what the process has used so far.
+func processorTime(t testing.TB) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // peak returns by how many octets the heap in use grew at most while f ran.

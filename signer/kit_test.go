@@ -28,7 +28,8 @@ type world struct {
 	crl, strangeCRL  []byte
 }
 
-// theWorld is made once for a test run.
+// theWorld is made once for a test run. It outlives every test, so that it has a
+// T of its own, which can only panic.
 var theWorld = sync.OnceValue(func() world {
 	t := new(testing.T)
 	w := world{root: cmstest.NewRoot(t, "Root"), strange: cmstest.NewRoot(t, "Strange Root")}

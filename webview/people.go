@@ -171,10 +171,15 @@ func (s *server) claimPage(v *visit) error {
 	if err != nil {
 		return err
 	}
+	return s.showClaim(v, http.StatusOK, claimData{Address: address, Language: s.known(lang, v)})
+}
+
+// known is lang where there are texts in it, else the language of the page.
+func (s *server) known(lang string, v *visit) string {
 	if s.texts[lang] == nil {
-		lang = v.words.Lang
+		return v.words.Lang
 	}
-	return s.showClaim(v, http.StatusOK, claimData{Address: address, Language: lang})
+	return lang
 }
 
 func (s *server) showClaim(v *visit, status int, d claimData) error {
@@ -189,7 +194,7 @@ func (s *server) claim(v *visit) error {
 		return err
 	}
 	ctx, token := v.r.Context(), v.r.PathValue("token")
-	address, _, err := s.Accounts.Registration(ctx, token)
+	address, lang, err := s.Accounts.Registration(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -201,11 +206,11 @@ func (s *server) claim(v *visit) error {
 	if account.CheckPassword(password) != nil {
 		d.PasswordError = v.words.T("claim.password.weak")
 	}
+	if s.texts[d.Language] == nil {
+		d.Language = s.known(lang, v)
+	}
 	if d.NameError != "" || d.PasswordError != "" {
 		return s.showClaim(v, http.StatusUnprocessableEntity, d)
-	}
-	if s.texts[d.Language] == nil {
-		d.Language = v.words.Lang
 	}
 	user, err := s.Accounts.Claim(ctx, account.Claim{Token: token, Name: d.Name, Password: password, Language: d.Language})
 	if err != nil {

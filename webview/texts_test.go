@@ -47,7 +47,7 @@ func sources(t *testing.T) map[string]string {
 // computed are keys put together from a prefix and a word.
 var computed = []string{
 	"verdict.line.", "indication.", "subindication.", "status.", "kind.", "state.", "grade.", "event.",
-	"checkname.", "reason.", "sig.bound.", "error.",
+	"checkname.", "reason.", "sig.bound.", "error.", "refused.",
 }
 
 func TestEveryKeyUsedExistsAndEveryKeyIsUsed(t *testing.T) {

@@ -232,7 +232,8 @@ type protocolData struct {
 
 // refusedView is why a signature was not accepted, with every check.
 type refusedView struct {
-	Text       []string
+	Text       string // in the reader's language, "" for a reason without words
+	Detail     string // English, ASCII
 	Signatures []signatureView
 }
 
@@ -264,11 +265,13 @@ func (p *page) refused(r *rem.Refusal) *refusedView {
 		return nil
 	}
 	v := &refusedView{Signatures: p.signatures(r.Finding.Signatures, "")}
-	if r.Finding.Detail != "" {
-		v.Text = append(v.Text, safe(r.Finding.Detail))
-	} else {
-		v.Text = append(v.Text, safe(strings.SplitN(r.Text, "\n", 2)[0]))
+	for i := range v.Signatures {
+		v.Signatures[i].Covers = nil // it covers what the page is about
 	}
+	if key := "refused." + string(r.Reason); p.Has(key) {
+		v.Text = p.T(key)
+	}
+	v.Detail, _, _ = strings.Cut(r.Text, "\n")
 	return v
 }
 

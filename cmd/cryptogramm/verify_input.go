@@ -125,14 +125,21 @@ func (i *input) source() func() (io.ReadCloser, error) {
 }
 
 // canonical replaces a file that has LF line ends only by its CRLF form and
-// says whether it did.
+// says whether it did. Mail programs on Unix save letters so, and some put an
+// mbox line before the header, which is no part of the letter (RFC 4155).
 func (i *input) canonical() (bool, error) {
 	lf, err := i.onlyLF()
 	if err != nil || !lf {
 		return false, err
 	}
+	in := bufio.NewReaderSize(io.NewSectionReader(i.File, 0, i.size), 64<<10)
+	if start, _ := in.Peek(5); string(start) == "From " {
+		if _, err := in.ReadString('\n'); err != nil {
+			return false, err
+		}
+	}
 	pipe, w := io.Pipe()
-	go func() { w.CloseWithError(addCR(w, io.NewSectionReader(i.File, 0, i.size))) }()
+	go func() { w.CloseWithError(addCR(w, in)) }()
 	f, size, err := spoolTemp(pipe)
 	pipe.Close()
 	if err != nil {
@@ -160,8 +167,8 @@ func (i *input) onlyLF() (bool, error) {
 	}
 }
 
-func addCR(w io.Writer, r io.Reader) error {
-	out, in := bufio.NewWriterSize(w, 64<<10), bufio.NewReaderSize(r, 64<<10)
+func addCR(w io.Writer, in *bufio.Reader) error {
+	out := bufio.NewWriterSize(w, 64<<10)
 	for {
 		line, err := in.ReadSlice('\n')
 		body, ended := bytes.CutSuffix(line, []byte("\n"))

@@ -19,6 +19,12 @@ func (j *judgement) file(s scope, f *leaf) error {
 		j.add(s, f)
 		return nil
 	}
+	if j.probes++; j.probes > maxSignatures {
+		j.add(s, f)
+		j.spent = maxSignatures
+		j.spend()
+		return nil
+	}
 	p, err := probe(f.open)
 	if err != nil {
 		return err

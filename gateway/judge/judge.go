@@ -56,8 +56,9 @@ type judgement struct {
 	leaves  []*leaf // in the order in which the letter shows them
 	pending []*detached
 	margins []string // text outside the parts, where no signature reaches
-	sealed  int      // signatures looked at, the broken among them
-	crowded bool     // there are more leaves than were taken
+
+	spent, probes      int  // of maxSignatures
+	overspent, crowded bool // one was exceeded: signatures, leaves
 
 	objections []objection
 	finding    rem.Finding

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,8 +71,20 @@ func TestCaps(t *testing.T) {
 		}
 		return letter(mixed(parts...))
 	}
-	passed.check(t, k.judge(many(maxSeals), k.request()))
-	malformedWith("more than 100 signatures").check(t, k.judge(many(maxSeals+1), k.request()))
+	passed.check(t, k.judge(many(maxSignatures), k.request()))
+	malformedWith("more than 100 signatures").check(t, k.judge(many(maxSignatures+1), k.request()))
+	people := slices.Repeat([]cmstest.Party{k.anna}, 11)
+	crowd := []string{text("n"), file("a.pdf", "a")}
+	for i := range 10 {
+		crowd = append(crowd, file(fmt.Sprintf("%d.p7s", i), string(k.sign("a", people[:10+i/9]...))))
+	}
+	malformedWith("more than 100 signatures").check(t, k.judge(letter(mixed(crowd...)), k.request()))
+	crowd[len(crowd)-1] = file("9.p7s", string(k.sign("a", people[:10]...)))
+	passed.check(t, k.judge(letter(mixed(crowd...)), k.request()))
+	for i := range 1000 - len(crowd) - 1 {
+		crowd = append(crowd, file(fmt.Sprintf("x%d.sig", i), "rubbish"))
+	}
+	malformedWith("more than 100 signatures").check(t, k.judge(letter(mixed(crowd...)), k.request()))
 
 	parts := make([]string, 9)
 	for i := range parts {

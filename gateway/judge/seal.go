@@ -27,10 +27,7 @@ type seal struct {
 // may be armoured.
 func (j *judgement) verify(s *seal, job signer.Job) error {
 	s.report = &signer.Report{}
-	if j.sealed++; j.sealed > maxSeals {
-		if j.sealed == maxSeals+1 {
-			j.object(rem.ReasonMalformed, fmt.Sprintf("the letter has more than %d signatures", maxSeals))
-		}
+	if !j.spend() {
 		return nil
 	}
 	job.Signature, job.At = armoured(job.Signature), j.Now
@@ -57,10 +54,24 @@ func (j *judgement) verify(s *seal, job signer.Job) error {
 	if len(report.Validations) == 0 {
 		j.broken(s, report.Defect, raw)
 	}
-	for _, v := range report.Validations {
+	for i, v := range report.Validations {
+		if i > 0 {
+			j.spend()
+		}
 		j.record(s, v, raw)
 	}
 	return nil
+}
+
+// spend counts signatures: looked at, and signers beyond the first of each. It
+// says whether one more may be looked at.
+func (j *judgement) spend() bool {
+	j.spent++
+	if j.spent > maxSignatures && !j.overspent {
+		j.object(rem.ReasonMalformed, fmt.Sprintf("the letter has more than %d signatures", maxSignatures))
+		j.overspent = true
+	}
+	return !j.overspent
 }
 
 // readRaw gives a small signature whole, of a larger one nothing.

@@ -65,7 +65,7 @@ func (r *Relay) Send(ctx context.Context, from, to string, mail []byte) error {
 	}
 	// The client has a deadline per command but none while a body is written:
 	// closing the connection ends whatever is under way.
-	stop := func() {}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	c, stage, err := r.begin(conn, timeout)
 	if err != nil {

@@ -39,6 +39,8 @@ type conn struct {
 	sasl     bool   // the next line is a response, not a command
 	mode     mode
 	left     int64       // octets of the chunk not yet read
+	open     bool        // chunks have come, the last has not
+	last     bool        // this chunk is the last
 	body     int64       // octets of the letter read after DATA
 	tail     [2]byte     // last two octets of it
 	dirty    atomic.Bool // the letter holds a bare CR, a bare LF or a NUL

@@ -226,26 +226,57 @@ func FuzzSession(f *testing.F) {
 		if loggedIn {
 			session = fmt.Appendf(session, "AUTH PLAIN %s\r\n", plainResponse("", anna, secret))
 		}
-		session = append(session, input...)
-		before := len(r.inbox.all())
-		logged := len(r.log.String())
-		replies := codes(t, r.converse(t, session, true, int(size)+1))
-		if len(replies) == 0 || replies[0] != "220" {
-			t.Fatalf("replies %q", replies)
-		}
-		m := model{in: session, replies: replies[1:]}
-		m.run()
-		var got []string
-		for _, l := range r.inbox.all()[before:] {
-			got = append(got, string(l.body))
-		}
-		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", m.letters) {
-			t.Errorf("accepted %q, the session has %q\nsession %q\nreplies %q", got, m.letters, session, replies)
-		}
-		if strings.Contains(r.log.String()[logged:], "panic") {
-			t.Errorf("panic: %s", r.log.String()[logged:])
-		}
+		r.checkSession(t, append(session, input...), size)
 	})
+}
+
+// words are what sessions are made of, and what spoils them.
+func words() []string {
+	return []string{
+		"MAIL FROM:<" + anna + ">\r\nRCPT TO:<bob@far.test>\r\n", "MAIL FROM:<" + anna + ">\r\n", "RCPT TO:<c@far.test>\r\n", "RCPT TO:<bad>\r\n",
+		"DATA\r\n", "S: x\r\n\r\ntext\r\n", ".\r\n", "..\r\n", ".", "\r\n", "\n", "\r", "\x00", "text", "..text\r\n",
+		"BDAT 4\r\ntext", "BDAT 6 LAST\r\ntext\r\n", "BDAT 0 LAST\r\n", "BDAT 0\r\n", "BDAT 30 LAST\r\n", "BDAT x\r\n", "BDAT 2\r\n\r\n",
+		"RSET\r\n", "NOOP\r\n", "EHLO d.test\r\n", "QUIT\r\n", "VRFY x\r\n", "AUTH LOGIN\r\n", "STARTTLS\r\n", "XXXX\r\n", "QUE=\r\n",
+	}
+}
+
+// FuzzScript is FuzzSession with whole words in place of octets, which get
+// deeper into the protocol.
+func FuzzScript(f *testing.F) {
+	f.Add([]byte{0, 4, 5, 6, 0, 16}, uint16(3))
+	f.Add([]byte{0, 15, 22, 0, 16, 0, 15, 17}, uint16(4096))
+	f.Add([]byte{0, 4, 5, 11, 6, 0, 4, 5, 6}, uint16(1))
+	f.Add([]byte{0, 4, 6, 0, 4, 8, 6, 6, 0, 4, 5, 8, 11, 10, 6}, uint16(100))
+	r := startRig(f, Limits{})
+	list := words()
+	f.Fuzz(func(t *testing.T, script []byte, size uint16) {
+		session := fmt.Appendf(nil, "EHLO c.test\r\nAUTH PLAIN %s\r\n", plainResponse("", anna, secret))
+		for _, b := range script[:min(len(script), 200)] {
+			session = append(session, list[int(b)%len(list)]...)
+		}
+		r.checkSession(t, session, size)
+	})
+}
+
+// checkSession is the property of FuzzSession.
+func (r *rig) checkSession(t *testing.T, session []byte, size uint16) {
+	before, logged := len(r.inbox.all()), len(r.log.String())
+	replies := codes(t, r.converse(t, session, true, int(size)+1))
+	if len(replies) == 0 || replies[0] != "220" {
+		t.Fatalf("replies %q", replies)
+	}
+	m := model{in: session, replies: replies[1:]}
+	m.run()
+	var got []string
+	for _, l := range r.inbox.all()[before:] {
+		got = append(got, string(l.body))
+	}
+	if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", m.letters) {
+		t.Errorf("accepted %q, the session has %q\nsession %q\nreplies %q", got, m.letters, session, replies)
+	}
+	if strings.Contains(r.log.String()[logged:], "panic") {
+		t.Errorf("panic: %s", r.log.String()[logged:])
+	}
 }
 
 // FuzzPlain: whatever is said without TLS, nobody logs in, nothing is accepted,

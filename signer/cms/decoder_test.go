@@ -122,6 +122,15 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// A child that claims more than its parent has is refused at its header, not after it was read.
+func TestChildBeyondParentIsNotRead(t *testing.T) {
+	d := newDecoder(io.MultiReader(bytes.NewReader(unhex(t, "300a"+"0484007fffff")), bytes.NewReader(make([]byte, 8<<20))))
+	d.enter(tagSequence)
+	if d.raw(); !errors.Is(d.err, ErrMalformed) || d.off != 8 {
+		t.Errorf("%d octets read: %v", d.off, d.err)
+	}
+}
+
 func TestReaderErrorsStayErrors(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for _, n := range []int{0, 1, 2, 5, 12, 40} {

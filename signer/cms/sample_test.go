@@ -11,7 +11,8 @@ import (
 
 const text = "Договор № 7. Contract no. 7.\r\n"
 
-// parties returns one signer per kind of key under one root, made once for the whole test run.
+// parties returns one signer per kind of key under one root, made once for the whole test run. It outlives every test, so that it has a
+// T of its own, which can only panic.
 var parties = sync.OnceValue(func() map[cmstest.KeyKind]cmstest.Party {
 	t := new(testing.T)
 	root, made := cmstest.NewRoot(t, "Root"), map[cmstest.KeyKind]cmstest.Party{}

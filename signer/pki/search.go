@@ -48,7 +48,8 @@ type search struct {
 }
 
 // Validate finds a path from req.Leaf to an anchor and judges it by RFC 5280 §6
-// at req.At. Of several paths the one with the best verdict is returned.
+// at req.At. Of several paths the one with the best verdict is returned. The
+// leaf must be given; everything else may be empty.
 func (t *TrustStore) Validate(req PathRequest) Path {
 	s := &search{
 		store:  t,
