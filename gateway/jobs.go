@@ -54,6 +54,9 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 	for kind, s := range more {
 		steps[kind] = s
 	}
+	if err := g.DB.Release(ctx, g.Node+"/"); err != nil {
+		return fmt.Errorf("release the jobs of this node's last life: %w", err)
+	}
 	now := g.Now()
 	clean := store.Job{ID: jobClean + "-" + g.Node, Kind: jobClean, Subject: g.Node, Node: g.Node, Due: now, Created: now}
 	if err := g.DB.AddJobs(ctx, []store.Job{clean}); err != nil {
@@ -72,7 +75,7 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 }
 
 func (g *Gateway) worker(ctx context.Context, kinds []string, steps map[string]Step) {
-	holder := g.NewID()
+	holder := g.Node + "/" + g.NewID()
 	for ctx.Err() == nil {
 		j, err := g.DB.Claim(ctx, kinds, g.Node, holder, leaseTime)
 		if err == nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"cryptogramm.ru/cryptogramm/gateway/document"
 	"cryptogramm.ru/cryptogramm/store"
@@ -72,11 +74,15 @@ func (g *Gateway) View(ctx context.Context, user *store.User, consignment string
 	return v, err
 }
 
-// blank removes what only the sender may see.
+// blank removes what only the sender may see; the names of the letter's header
+// fields are among it, since they tell whether there was a Cc or Bcc.
 func blank(s *rem.Submission) {
 	s.Envelope = rem.Envelope{}
 	s.Letter.To = nil
 	s.Repeats = ""
+	s.Finding.Unsigned = slices.DeleteFunc(s.Finding.Unsigned, func(what string) bool {
+		return strings.HasPrefix(what, "header field ")
+	})
 }
 
 // ViewSubmission shows a letter to its sender.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 )
 
@@ -100,15 +101,21 @@ func (g *group) loop() {
 	}
 }
 
-// gather takes everybody who is waiting already.
+// gather takes everybody who is waiting already. It lets the others run once
+// when nobody is left: those whom the last commit has just answered are about
+// to come back, and a commit costs the same for all of them.
 func (g *group) gather(first *request) []*request {
 	batch := []*request{first}
-	for len(batch) < maxGroup {
+	for yielded := false; len(batch) < maxGroup; {
 		select {
 		case r := <-g.queue:
-			batch = append(batch, r)
+			batch, yielded = append(batch, r), false
 		default:
-			return batch
+			if yielded {
+				return batch
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 	return batch

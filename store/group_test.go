@@ -110,7 +110,7 @@ func TestGroupSharesCommits(t *testing.T) {
 	var batch []*request
 	for i := range writers {
 		batch = append(batch, &request{ctx, func(t *tx) error {
-			_, err := t.exec("INSERT INTO failures (subject, time) VALUES ($1, 0)", fmt.Sprint("w", i))
+			_, err := t.exec("INSERT INTO failures (subject, time) VALUES ($1, $2)", fmt.Sprint("w", i), p.clock.now())
 			return err
 		}, make(chan error, 1)})
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 
+	"cryptogramm.ru/cryptogramm/gateway"
+	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -106,6 +108,8 @@ func (s *server) addCertificate(v *visit) error {
 		return s.showChallenge(v, http.StatusUnprocessableEntity, d)
 	case errors.Is(err, store.ErrExists):
 		return s.taken(v, err)
+	case errors.Is(err, gateway.ErrNotFound): // the challenge is too old, or not his
+		return errors.Join(account.ErrToken, err)
 	case err != nil:
 		return err
 	}

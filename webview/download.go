@@ -84,10 +84,35 @@ func (v *visit) handOut(d *gateway.Download) error {
 	if v.r.Method == http.MethodHead {
 		return nil
 	}
-	if _, err := io.Copy(&patient{w: v.w, c: http.NewResponseController(v.w)}, d); err != nil {
+	if err := hold(&patient{w: v.w, c: http.NewResponseController(v.w)}, d); err != nil {
 		return fmt.Errorf("hand out: %w", err)
 	}
 	return nil
+}
+
+// hold copies r to w one read behind: the last octets go out only when r has
+// ended well. A digest is known at the end, and by then a client that was told
+// the length would have taken damaged bytes for the whole file.
+func hold(w io.Writer, r io.Reader) error {
+	const size = 64 << 10
+	buf, other := make([]byte, size), make([]byte, size)
+	var held []byte
+	for {
+		n, err := r.Read(buf)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if n > 0 {
+			if _, werr := w.Write(held); werr != nil {
+				return werr
+			}
+			held, buf, other = buf[:n], other, buf
+		}
+		if err == io.EOF {
+			_, werr := w.Write(held)
+			return werr
+		}
+	}
 }
 
 // attach sets the headers of a file that is saved and never shown.

@@ -33,6 +33,7 @@ type failure struct {
 // error wraps another. What is not in it is "internal", and tells nothing.
 func failures() []failure {
 	return []failure{
+		{account.ErrToken, http.StatusGone, "token"},
 		{gateway.ErrNotFound, http.StatusNotFound, "notfound"},
 		{errAbsent, http.StatusNotFound, "notfound"},
 		{errLink, http.StatusNotFound, "link"},
@@ -42,8 +43,7 @@ func failures() []failure {
 		{gateway.ErrBusy, http.StatusServiceUnavailable, "unavailable"},
 		{gateway.ErrStopped, http.StatusServiceUnavailable, "unavailable"},
 		{gateway.ErrFull, http.StatusServiceUnavailable, "unavailable"},
-		{account.ErrToken, http.StatusGone, "gone"},
-		{account.ErrClaimed, http.StatusConflict, "used"},
+		{account.ErrClaimed, http.StatusConflict, "claimed"},
 		{account.ErrThrottled, http.StatusTooManyRequests, "throttled"},
 		{account.ErrBusy, http.StatusServiceUnavailable, "unavailable"},
 		{account.ErrDenied, http.StatusForbidden, "denied"},

@@ -2,6 +2,7 @@ package webview
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"cryptogramm.ru/cryptogramm/gateway"
@@ -108,6 +109,8 @@ func (s *server) showReport(v *visit, id string, r *document.Report, asGuest boo
 }
 
 func (p *page) reportEvents(list []document.ReportEvent) []reportEvent {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b document.ReportEvent) int { return later(a.Time, a.Event, b.Time, b.Event) })
 	var out []reportEvent
 	for _, e := range list {
 		x := reportEvent{

@@ -2,7 +2,9 @@ package webview
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -192,7 +194,7 @@ func commonName(subject string) string {
 	const prefix = "CN="
 	start := 0
 	for i := 0; i <= len(subject); i++ {
-		if i < len(subject) && subject[i] == '\\' {
+		if i+1 < len(subject) && subject[i] == '\\' {
 			i++ // the next octet is escaped
 			continue
 		}
@@ -227,6 +229,8 @@ type evidenceView struct {
 }
 
 func (p *page) evidence(rows []store.EvidenceRow) []evidenceView {
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, func(a, b store.EvidenceRow) int { return later(a.Time, a.Event, b.Time, b.Event) })
 	out := make([]evidenceView, 0, len(rows))
 	for _, e := range rows {
 		v := evidenceView{ID: e.ID, Event: p.Or("event.", string(e.Event)), Digest: e.Digest.String(), Time: p.moment(e.Time)}
@@ -241,6 +245,16 @@ func (p *page) evidence(rows []store.EvidenceRow) []evidenceView {
 		out = append(out, v)
 	}
 	return out
+}
+
+// later orders events by time, and those of one moment as they follow from
+// one another.
+func later(at time.Time, event rem.Event, bt time.Time, other rem.Event) int {
+	order := []rem.Event{
+		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
+		rem.ConsignmentAcceptance, rem.ContentHandover, rem.RecipientVerification, rem.AcceptanceRejectionExpiry,
+	}
+	return cmp.Or(at.Compare(bt), cmp.Compare(slices.Index(order, event), slices.Index(order, other)))
 }
 
 // facts are the particulars of a record in a line each.

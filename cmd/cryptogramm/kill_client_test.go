@@ -229,7 +229,7 @@ func (v *victim) person(email string) *person {
 	for _, party := range v.demo.Parties {
 		if party.Email == email {
 			p.party = party
-			p.post("/login", url.Values{"login": {email}, "password": {party.Password}})
+			p.post("/login", url.Values{"address": {email}, "password": {party.Password}})
 		}
 	}
 	return p
@@ -295,7 +295,7 @@ func (p *person) must(re *regexp.Regexp, page string) string {
 func (p *person) confirm(link, address string) string {
 	p.v.t.Helper()
 	page := p.get(link)
-	return p.post("/letter", url.Values{"token": {p.must(tokenField, page)}, "receiver": {address}})
+	return p.post("/letter", url.Values{"token": {p.must(tokenField, page)}, "address": {address}})
 }
 
 func (p *person) registerCertificate() {

@@ -38,14 +38,16 @@ type conn struct {
 	verb     string // of the command being served
 	sasl     bool   // the next line is a response, not a command
 	mode     mode
-	left     int64       // octets of the chunk not yet read
-	open     bool        // chunks have come, the last has not
-	last     bool        // this chunk is the last
-	body     int64       // octets of the letter read after DATA
-	tail     [2]byte     // last two octets of it
-	dirty    atomic.Bool // the letter holds a bare CR, a bare LF or a NUL
-	lines    int         // command lines since the last letter got on
-	fail     error       // permanent
+	left     int64         // octets of the chunk not yet read
+	open     bool          // chunks have come, the last has not
+	last     bool          // this chunk is the last
+	fresh    bool          // the letter's first chunk is not yet read
+	begun    chan struct{} // gets a token when Data begins
+	body     int64         // octets of the letter read after DATA
+	tail     [2]byte       // last two octets of it
+	dirty    atomic.Bool   // the letter holds a bare CR, a bare LF or a NUL
+	lines    int           // command lines since the last letter got on
+	fail     error         // permanent
 	until    time.Time
 	loggedIn bool // logged in
 
@@ -63,7 +65,7 @@ type conn struct {
 }
 
 func newConn(s *Server, raw net.Conn, d door) *conn {
-	c := &conn{Conn: raw, raw: raw, srv: s, door: d, peer: host(raw.RemoteAddr()), accepted: time.Now()}
+	c := &conn{Conn: raw, raw: raw, srv: s, door: d, peer: host(raw.RemoteAddr()), accepted: time.Now(), begun: make(chan struct{}, 1)}
 	c.in = bufio.NewReaderSize(readerFunc(c.fill), maxAuthLine)
 	return c
 }
@@ -168,7 +170,14 @@ func lastTwo(t [2]byte, p []byte) [2]byte {
 	}
 }
 
+// readChunk gives nothing of a letter's first chunk before Data has begun: the
+// engine starts it beside the reading, and is not made for a connection that
+// ends in between.
 func (c *conn) readChunk(b []byte) (int, error) {
+	if c.fresh {
+		<-c.begun
+		c.fresh = false
+	}
 	n, err := c.in.Read(b[:min(int64(len(b)), c.left)])
 	if err != nil {
 		return 0, c.broken(err)

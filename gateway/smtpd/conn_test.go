@@ -52,6 +52,7 @@ func TestReadOfASmallBuffer(t *testing.T) {
 
 func TestReadStopsAtChunks(t *testing.T) {
 	c, far := guard(t, command)
+	c.open = true // no Data to wait for
 	go func() { far.Write([]byte("BDAT 8\r\nab\ncd\r\n.NOOP\r\n")); far.Close() }()
 	got := reads(c, 5)
 	want := []string{"BDAT ", "8\r\n", "ab\ncd", "\r\n.", "NOOP\r", "\n"}

@@ -96,7 +96,13 @@ func (c *conn) announce(text []byte) *smtp.SMTPError {
 	if int64(n) > c.srv.letter {
 		return replyTooLarge()
 	}
-	c.left, c.last = int64(n), last
+	c.left, c.last, c.fresh = int64(n), last, !c.open
+	if c.fresh {
+		select {
+		case <-c.begun: // of an earlier letter
+		default:
+		}
+	}
 	return nil
 }
 

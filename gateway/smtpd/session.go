@@ -91,6 +91,10 @@ func validAddress(a string) bool {
 // Data takes one letter. It always returns a reply: the engine shows the text
 // of any other error to the client.
 func (s *session) Data(r io.Reader) (err error) {
+	select {
+	case s.conn.begun <- struct{}{}:
+	default:
+	}
 	env, began, ok := s.take()
 	if !ok {
 		return say(503, smtp.EnhancedCode{5, 5, 1}, "No transaction is open")

@@ -29,15 +29,17 @@ type Dir struct {
 // NewDir opens the blob directory at path and makes it when it is absent.
 func NewDir(path string) (*Dir, error) {
 	d := &Dir{root: filepath.Join(path, "sha256"), known: make(map[string]bool)}
-	if err := makeDirs(d.root); err != nil {
-		return nil, explain("open blob directory", err)
+	for _, dir := range []string{path, d.root} {
+		if err := makeDirs(dir); err != nil {
+			return nil, explain("open blob directory", err)
+		}
 	}
 	return d, nil
 }
 
 // makeDirs makes a directory and its parents. Each one's name is fsynced into
-// its parent; of a directory that exists only the last step is repeated, for a
-// crash may have come between.
+// its parent; that of the last is also when it exists, for a crash may have
+// come between.
 func makeDirs(path string) error {
 	parent := filepath.Dir(path)
 	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) && parent != path {

@@ -86,7 +86,7 @@ func (b *tab) path() string {
 func (b *tab) login(p party) {
 	b.t.Helper()
 	b.open("/login")
-	b.do(chromedp.SendKeys("#login", p.Email, chromedp.ByQuery), chromedp.SendKeys("#password", p.Password, chromedp.ByQuery))
+	b.do(chromedp.SendKeys("#address", p.Email, chromedp.ByQuery), chromedp.SendKeys("#password", p.Password, chromedp.ByQuery))
 	b.press("main form button.go")
 }
 
@@ -171,12 +171,12 @@ func TestGuestReceives(t *testing.T) {
 	if s := b.text("main"); !strings.Contains(s, "Анна Петрова") || !strings.Contains(s, anna.Email) {
 		t.Errorf("the landing does not say who signed:\n%s", s)
 	}
-	b.do(chromedp.SendKeys("#receiver", other, chromedp.ByQuery))
+	b.do(chromedp.SendKeys("#address", other, chromedp.ByQuery))
 	b.press(`form[action="/letter"] button`)
 	if n := len(received(d.evidence(t), address)); n != 0 {
 		t.Fatalf("another's address was taken: %d handovers", n)
 	}
-	b.do(chromedp.SetValue("#receiver", address, chromedp.ByQuery))
+	b.do(chromedp.SetValue("#address", address, chromedp.ByQuery))
 	b.press(`form[action="/letter"] button`)
 	if p := b.path(); !strings.HasPrefix(p, "/received/") {
 		t.Fatalf("after confirming: %s\n%s", p, b.text("main"))

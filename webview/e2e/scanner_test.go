@@ -40,7 +40,7 @@ func TestScannersAreNotReaders(t *testing.T) {
 		}
 	}
 	// A POST that no page of ours asked for.
-	for _, form := range []url.Values{{}, {"receiver": {address}}, {"receiver": {address}, "token": {"x"}}} {
+	for _, form := range []url.Values{{}, {"address": {address}}, {"address": {address}, "token": {"x"}}} {
 		r, err := client.PostForm("https://"+d.Web+"/letter", form)
 		if err != nil {
 			t.Fatal(err)

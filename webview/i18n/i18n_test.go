@@ -100,10 +100,10 @@ func TestSizeAndTime(t *testing.T) {
 		}
 	}
 	at := time.Date(2026, 3, 1, 2, 3, 4, 0, time.FixedZone("", 3*3600))
-	if got, want := all["ru"].Time(at), "28\u00a0февраля 2026\u00a0г., 23:03:04"; got != want {
+	if got, want := all["ru"].Time(at), "28\u00a0февраля\u00a02026\u00a0г., 23:03:04"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, want := all["en"].Time(at), "28\u00a0February 2026, 23:03:04"; got != want {
+	if got, want := all["en"].Time(at), "28\u00a0February\u00a02026, 23:03:04"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

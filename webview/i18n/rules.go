@@ -33,7 +33,7 @@ func russian() rules {
 		},
 		months: [12]string{"января", "февраля", "марта", "апреля", "мая", "июня", "июля", "августа", "сентября", "октября", "ноября", "декабря"},
 		date: func(t time.Time, month string) string {
-			return fmt.Sprintf("%d"+space+"%s %d"+space+"г.", t.Day(), month, t.Year())
+			return fmt.Sprintf("%d"+space+"%s"+space+"%d"+space+"г.", t.Day(), month, t.Year())
 		},
 		units:   [5]string{"байт", "КБ", "МБ", "ГБ", "ТБ"},
 		decimal: ",",
@@ -51,7 +51,7 @@ func english() rules {
 		},
 		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
 		date: func(t time.Time, month string) string {
-			return fmt.Sprintf("%d"+space+"%s %d", t.Day(), month, t.Year())
+			return fmt.Sprintf("%d"+space+"%s"+space+"%d", t.Day(), month, t.Year())
 		},
 		units:   [5]string{"bytes", "KB", "MB", "GB", "TB"},
 		decimal: ".",
