@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store"
@@ -21,12 +23,39 @@ func (g *Gateway) clean(ctx context.Context, j *store.Job) (store.Outcome, error
 	if _, err := blob.CleanSpool(g.Spool, now.Add(-leftover)); err != nil {
 		return store.Outcome{}, err
 	}
+	if err := g.cleanRefused(now.Add(-g.Limits.RefusedFor - leftover)); err != nil {
+		return store.Outcome{}, err
+	}
 	if err := g.cleanBlobs(ctx, now.Add(-leftover)); err != nil {
 		return store.Outcome{}, err
 	}
+	// Named after its hour: however often the node starts, and queues a
+	// cleaning then, one an hour remains.
 	next := store.Job{Kind: jobClean, Subject: g.Node, Node: g.Node, Due: now.Add(leftover), Created: now}
-	next.ID = jobClean + "-" + g.Node + "-" + now.UTC().Format("20060102T150405")
+	next.ID = jobClean + "-" + g.Node + "-" + next.Due.UTC().Format("20060102T15")
 	return store.Outcome{Jobs: []store.Job{next}}, nil
+}
+
+// cleanRefused removes the bytes of refused letters that no drop job knows: the
+// process died between their renaming and the commit of the refusal.
+func (g *Gateway) cleanRefused(before time.Time) error {
+	entries, err := os.ReadDir(g.Spool)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), refusedPrefix) || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err == nil && info.ModTime().Before(before) {
+			err = os.Remove(filepath.Join(g.Spool, e.Name()))
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // cleanBlobs removes blobs that no row refers to. Between a letter's Put and

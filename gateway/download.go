@@ -13,11 +13,23 @@ import (
 	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/blob"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
 // ErrChanged ends a download whose bytes are not the recorded ones.
 var ErrChanged = errors.New("the stored bytes differ from their recorded digest")
+
+// changed adds ErrChanged to what goes wrong only with bytes other than those
+// that were accepted.
+func changed(err error) error {
+	for _, e := range []error{blob.ErrCorrupt, message.ErrMalformed, message.ErrLimit} {
+		if errors.Is(err, e) {
+			return errors.Join(ErrChanged, err)
+		}
+	}
+	return err
+}
 
 // visible finds a letter by the id of a submission (its sender) or of a
 // consignment (its sender, or the recipient who received it).
@@ -103,10 +115,18 @@ func (g *Gateway) OpenLetter(ctx context.Context, user *store.User, id string) (
 		closeLetter()
 		return nil, err
 	}
+	// The digest is that of the whole submitted letter: what is not handed out
+	// is read for it.
+	sum := sha256.New()
+	if _, err := io.Copy(sum, letter.Raw(message.Span{Length: body.Offset})); err != nil {
+		closeLetter()
+		return nil, err
+	}
+	rest := letter.Raw(message.Span{Offset: body.End(), Length: s.Letter.Ref.Size - body.End()})
 	return &Download{Name: "letter.eml", Size: int64(len(header)) + body.Length, ReadCloser: struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(header), letter.Raw(body)), closer(closeLetter)}}, nil
+	}{io.MultiReader(bytes.NewReader(header), &checked{r: letter.Raw(body), rest: rest, want: s.Letter.Ref.SHA256, hash: sum}), closer(closeLetter)}}, nil
 }
 
 type closer func() error
@@ -117,6 +137,7 @@ func (c closer) Close() error { return c() }
 // digest is not the recorded one, so a damaged copy never ends cleanly.
 type checked struct {
 	r     io.Reader
+	rest  io.Reader // hashed after r, not handed out; may be nil
 	hash  hash.Hash
 	want  rem.Digest
 	close func() error
@@ -125,10 +146,19 @@ type checked struct {
 func (c *checked) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.hash.Write(p[:n])
-	if err == io.EOF && rem.Digest(c.hash.Sum(nil)) != c.want {
+	if err != io.EOF {
+		return n, changed(err)
+	}
+	if c.rest != nil {
+		if _, err := io.Copy(c.hash, c.rest); err != nil {
+			return n, err
+		}
+		c.rest = nil
+	}
+	if rem.Digest(c.hash.Sum(nil)) != c.want {
 		return n, ErrChanged
 	}
-	return n, err
+	return n, io.EOF
 }
 
 func (c *checked) Close() error { return c.close() }

@@ -22,7 +22,9 @@ import (
 //   - every letter is there, whole, and has its recorded digest;
 //   - every document and signature, cut out of its letter again, has the
 //     recorded digests, and every evidence of acceptance says the same;
-//   - every signed protocol carries a signature over exactly its bytes;
+//   - who received a consignment has the address it was sent to;
+//   - every signed protocol is the one its evidence names, and carries a
+//     signature over exactly its bytes.
 //
 // Blobs that nothing refers to are counted, not reported: a crash between bytes
 // and rows leaves them, and the clean job removes them.
@@ -45,33 +47,49 @@ func (f *Fsck) Run(ctx context.Context) error {
 	if err := f.letters(ctx); err != nil {
 		return err
 	}
+	if err := f.attested(ctx, rem.RecipientVerification, func(e store.EvidenceRow) error { return f.protocol(ctx, e) }); err != nil {
+		return err
+	}
 	return f.orphans(ctx)
 }
 
-func (f *Fsck) letters(ctx context.Context) error {
+// attested calls look for every evidence of an event.
+func (f *Fsck) attested(ctx context.Context, event rem.Event, look func(store.EvidenceRow) error) error {
 	after := ""
 	for {
-		rows, err := f.DB.Evidence(ctx, store.EvidenceFilter{Event: string(rem.SubmissionAcceptance), After: after, Limit: 500})
+		rows, err := f.DB.Evidence(ctx, store.EvidenceFilter{Event: string(event), After: after, Limit: 500})
 		if err != nil {
 			return err
 		}
 		for _, e := range rows {
 			after = e.ID
 			f.Evidence++
-			s, err := f.DB.Submission(ctx, e.Subject)
-			if errors.Is(err, store.ErrNotFound) {
-				continue // store.Check has named it
-			}
-			if err != nil {
+			if err := look(e); err != nil {
 				return err
 			}
-			f.Submissions++
-			f.submission(ctx, s, e)
 		}
 		if len(rows) < 500 {
 			return nil
 		}
 	}
+}
+
+func (f *Fsck) letters(ctx context.Context) error {
+	return f.attested(ctx, rem.SubmissionAcceptance, func(e store.EvidenceRow) error {
+		s, err := f.DB.Submission(ctx, e.Subject)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil // store.Check has named it
+		case err != nil && ctx.Err() == nil:
+			f.Report(fmt.Sprintf("submission %s: cannot be read: %v", e.Subject, err))
+			return nil
+		case err != nil:
+			return err
+		}
+		f.Submissions++
+		f.submission(ctx, s, e)
+		return f.receivers(ctx, s)
+	})
 }
 
 // submission compares one letter with what was recorded of it.

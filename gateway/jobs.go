@@ -112,6 +112,10 @@ func (g *Gateway) step(ctx context.Context, j *store.Job, do Step) {
 	failpoint("job/claimed")
 	failpoint("job/" + j.Kind + "/claimed")
 	out, err := g.guard(ctx, j, do)
+	// A step that has used up its time has its end recorded all the same:
+	// otherwise what it sent would be sent again, without backing off.
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer done()
 	if err == nil {
 		failpoint("job/" + j.Kind + "/before-finish")
 		err = g.DB.Finish(ctx, j, out)
@@ -151,7 +155,7 @@ func cause(err error) string {
 		}
 		return r
 	}, err.Error())
-	return s[:min(len(s), 300)]
+	return strings.ToValidUTF8(s[:min(len(s), 300)], "")
 }
 
 // expire attests that a consignment was not accepted in time (EN 319 522-1

@@ -68,7 +68,7 @@ func (g *Gateway) Handover(ctx context.Context, h HandoverRequest) (*store.User,
 		Recipient: c.Recipient, Grade: grade,
 	}
 	failpoint("handover/before-commit")
-	_, err = g.DB.AddHandover(ctx, store.Handover{
+	first, err := g.DB.AddHandover(ctx, store.Handover{
 		Consignment: c.ID, User: user.ID, Email: c.Recipient, Grade: grade, Time: now,
 		Evidence: []rem.Evidence{
 			rem.Attest(rem.ConsignmentAcceptance, c.ID, 0, now, record),
@@ -76,7 +76,21 @@ func (g *Gateway) Handover(ctx context.Context, h HandoverRequest) (*store.User,
 		},
 	})
 	failpoint("handover/after-commit")
-	return user, err
+	switch {
+	case errors.Is(err, store.ErrExpired): // between our look at the clock and the commit
+		return nil, ErrGone
+	case err != nil:
+		return nil, notFound(err)
+	case first:
+		return user, nil
+	}
+	if c, err = g.DB.Consignment(ctx, c.ID); err == nil && c.ReceivedBy != user.ID {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return user, nil
 }
 
 // entitled decides who confirms: the session of the claimed account that has
@@ -96,6 +110,9 @@ func (g *Gateway) entitled(ctx context.Context, c *store.ConsignmentRow, h Hando
 		return nil, "", ErrAddressMismatch
 	}
 	guest, err := g.DB.EnsureGuest(ctx, g.NewID(), c.Recipient, h.Language)
+	if err == nil && guest.Claimed { // since we looked
+		return nil, "", ErrSessionRequired
+	}
 	return guest, rem.GradeConfirmed, err
 }
 

@@ -18,7 +18,8 @@ const noticeLife = 5 * 24 * time.Hour
 
 // notice mails a recipient his link (S4.7). The mail's Message-ID is that of
 // the evidence it will leave, so a mail sent twice around a crash is the same
-// mail. A link to a letter that has been received already is not sent.
+// mail. Where the letter has been received since such a crash, its link has
+// reached the recipient and is not sent again.
 func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, error) {
 	c, err := g.DB.Consignment(ctx, j.Subject)
 	if err != nil {
@@ -29,10 +30,8 @@ func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, erro
 		return store.Outcome{}, err
 	}
 	record := rem.Record{Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient}
-	n := g.compose(ctx, c, s)
-	mail, err := notify.Render(n)
-	if err == nil {
-		err = g.Notify.Send(ctx, g.serviceAddress(), c.Recipient, mail, n.MessageID)
+	if c.ReceivedBy == "" {
+		err = g.mail(ctx, g.compose(ctx, c, s))
 	}
 	now := g.Now()
 	if err == nil {
@@ -51,6 +50,14 @@ func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, erro
 		FailedNotice: c.ID,
 		Evidence:     []rem.Evidence{rem.Attest(rem.NotificationForAcceptanceFailure, c.ID, 0, now, record)},
 	}, nil
+}
+
+func (g *Gateway) mail(ctx context.Context, n notify.Notice) error {
+	mail, err := notify.Render(n)
+	if err != nil {
+		return err
+	}
+	return g.Notify.Send(ctx, g.serviceAddress(), n.To, mail, n.MessageID)
 }
 
 func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, s *rem.Submission) notify.Notice {

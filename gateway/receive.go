@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"sort"
@@ -38,39 +39,57 @@ func (g *Gateway) Receive(ctx context.Context, env rem.Envelope, r io.Reader) (s
 	defer sp.remove()
 	failpoint("receive/after-spool")
 
-	ctx, cancel := context.WithTimeout(ctx, g.Limits.JudgeTime)
-	defer cancel()
-	release, err := g.slot(ctx)
-	if err != nil {
-		return "", err
+	x, err := g.examine(ctx, env, sp)
+	if err != nil || x.earlier != "" {
+		return x.earlier, err
 	}
-	defer release()
-	letter, facts, err := read(sp)
-	if err != nil {
-		return "", err
-	}
-	// A client that missed our answer sends again: it gets the first answer,
-	// whatever has become of its certificate since.
-	retry := retryKey(env, facts)
-	id, err := g.DB.SubmissionByRetryKey(ctx, retry, g.Now().Add(-retryWindow))
-	if err == nil || !errors.Is(err, store.ErrNotFound) {
-		return id, err
-	}
-	finding, err := g.judge(ctx, env, letter)
-	if err != nil {
-		return "", err
-	}
-
 	now := g.Now()
-	accepted, refusal := rem.Submit(env, facts, finding, g.Policy, now)
+	accepted, refusal := rem.Submit(env, x.facts, x.finding, g.Policy, now)
 	// From here on the work is finished even if the client hangs up: what is
 	// written must be whole.
-	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), g.Limits.JudgeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Limits.JudgeTime)
 	defer cancel()
 	if refusal != nil {
 		return "", g.refuse(ctx, env, sp, refusal, now)
 	}
-	return g.accept(ctx, accepted, sp, retry)
+	return g.accept(ctx, accepted, sp, x.retry)
+}
+
+// examined is what a spooled letter turned out to be.
+type examined struct {
+	earlier string // the submission that it repeats; the rest is not known then
+	facts   rem.LetterFacts
+	finding rem.Finding
+	retry   rem.Digest
+}
+
+// examine parses and judges a spooled letter in one of the judging slots,
+// which is free again before anything is written.
+func (g *Gateway) examine(ctx context.Context, env rem.Envelope, sp *spooled) (x examined, err error) {
+	ctx, cancel := context.WithTimeout(ctx, g.Limits.JudgeTime)
+	defer cancel()
+	release, err := g.slot(ctx)
+	if err != nil {
+		return x, err
+	}
+	defer release()
+	letter, facts, err := read(sp)
+	if err != nil {
+		return x, err
+	}
+	x.facts, x.retry = facts, retryKey(env, facts)
+	// A client that missed our answer sends again: it gets the first answer,
+	// whatever has become of its certificate since.
+	x.earlier, err = g.DB.SubmissionByRetryKey(ctx, x.retry, g.Now().Add(-retryWindow))
+	if err == nil || !errors.Is(err, store.ErrNotFound) {
+		return x, err
+	}
+	party, err := g.party(ctx, env)
+	if err != nil {
+		return x, err
+	}
+	x.finding, err = g.judge(ctx, letter, party)
+	return x, err
 }
 
 // read parses the spooled letter. A letter that cannot be read is nil: judge
@@ -87,23 +106,28 @@ func read(sp *spooled) (*message.Letter, rem.LetterFacts, error) {
 }
 
 // judge judges the signatures of a letter. A bad signature is a finding; an
-// error means that judging could not be done.
-func (g *Gateway) judge(ctx context.Context, env rem.Envelope, letter *message.Letter) (rem.Finding, error) {
+// error means that judging could not be done, and says nothing of the letter.
+func (g *Gateway) judge(ctx context.Context, letter *message.Letter, party rem.Party) (rem.Finding, error) {
 	if letter == nil {
 		return rem.Finding{Verdict: rem.Failed, Reason: rem.ReasonMalformed, Detail: "The letter is not well-formed MIME, or has too many parts or headers."}, nil
-	}
-	party, err := g.party(ctx, env)
-	if err != nil {
-		return rem.Finding{}, err
 	}
 	trust, err := g.Trust.Store(ctx)
 	if err != nil {
 		return rem.Finding{}, err
 	}
 	finding := judge.Judge(ctx, letter, judge.Request{
-		Verifier: &signer.Verifier{Trust: trust}, Party: party, Policy: g.Policy, Now: g.Now(), TempDir: g.Spool,
+		Verifier: &signer.Verifier{Trust: trust}, Party: party, Policy: g.Policy, Now: g.Now(), TempDir: g.Spool, Log: g.Log,
 	})
-	return finding, ctx.Err()
+	return finding, interrupted(ctx, finding)
+}
+
+// interrupted is the error of a judgement that did not come to its end: the
+// context's, or that of our own disk.
+func interrupted(ctx context.Context, f rem.Finding) error {
+	if f.Reason != judge.ReasonInterrupted {
+		return ctx.Err()
+	}
+	return errors.Join(fmt.Errorf("judge: %s", f.Detail), ctx.Err())
 }
 
 func letterFacts(l *message.Letter, ref rem.Ref) rem.LetterFacts {
@@ -189,6 +213,7 @@ func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *
 	err := g.DB.AddRefusal(ctx, row, rem.Rejection(env, sp.ref, r, now), []store.Job{g.dropJob(env.ID, now)})
 	failpoint("refuse/after-commit")
 	if err != nil {
+		os.Remove(path)
 		return g.commit(err)
 	}
 	return r

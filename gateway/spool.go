@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/message"
@@ -54,8 +55,11 @@ func (s *spooled) remove() {
 	os.Remove(s.path)
 }
 
+// refusedPrefix begins the names of refused letters' files.
+const refusedPrefix = "refused-"
+
 // refusedPath is where the bytes of a refused letter lie for a while.
-func (g *Gateway) refusedPath(id string) string { return filepath.Join(g.Spool, "refused-"+id) }
+func (g *Gateway) refusedPath(id string) string { return filepath.Join(g.Spool, refusedPrefix+id) }
 
 // storage maps "no space" to ErrFull (R5): the sender is asked to try later.
 func storage(err error) error {
@@ -67,9 +71,17 @@ func storage(err error) error {
 
 // stop ends intake for good: after a failed fsync nothing that is written can
 // be believed (R4). Reading goes on; only a restart accepts letters again.
+//
+// What says nothing of the disk passes: a full one heals (R5), a damaged blob is
+// one blob, and whoever uses up our file descriptors or our time must not end
+// the intake of others.
 func (g *Gateway) stop(what string, err error) {
-	if errors.Is(err, blob.ErrFull) {
-		return // full disks heal (R5)
+	for _, passing := range []error{
+		blob.ErrFull, blob.ErrCorrupt, syscall.EMFILE, syscall.ENFILE, context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, passing) {
+			return
+		}
 	}
 	if !g.stopped.Swap(true) {
 		g.Log.Error("intake stopped", "cause", what, "error", err)

@@ -39,7 +39,7 @@ func (g *Gateway) Draft(ctx context.Context, d DraftRequest) (*store.Protocol, *
 	if err != nil {
 		return nil, nil, err
 	}
-	if v.Role != RoleRecipient {
+	if v.Consignment.ReceivedBy != d.User.ID { // the sender, unless he wrote to himself
 		return nil, nil, ErrNotFound
 	}
 	req := document.ProtocolRequest{
@@ -91,11 +91,15 @@ func (g *Gateway) ownCertificate(ctx context.Context, user string, sha rem.Diges
 }
 
 // judgeAgain judges a stored letter with today's trust. The party is the
-// sender as he was bound at submission.
+// sender as he was bound at submission. Bytes that are not those he sent are
+// ErrChanged: the fault is ours, and no protocol may lay it on his signature.
 func (g *Gateway) judgeAgain(ctx context.Context, submission string) (rem.Finding, error) {
 	s, err := g.DB.Submission(ctx, submission)
 	if err != nil {
 		return rem.Finding{}, err
+	}
+	if err := g.Blobs.Verify(ctx, s.Letter.Ref); err != nil {
+		return rem.Finding{}, changed(err)
 	}
 	letter, close, err := g.letter(ctx, s)
 	if err != nil {
@@ -107,7 +111,19 @@ func (g *Gateway) judgeAgain(ctx context.Context, submission string) (rem.Findin
 		return rem.Finding{}, err
 	}
 	defer release()
-	return g.judge(ctx, s.Envelope, letter)
+	return g.judge(ctx, letter, boundParty(s))
+}
+
+// boundParty is the sender as he was bound when his letter was accepted,
+// whatever he has registered or removed since.
+func boundParty(s *rem.Submission) rem.Party {
+	p := rem.Party{Addresses: s.Envelope.Addresses}
+	for _, sig := range s.Finding.Signatures {
+		if sig.Bound == "registered" {
+			p.CertificateSHA256 = append(p.CertificateSHA256, sig.CertificateSHA256)
+		}
+	}
+	return p
 }
 
 // Acknowledge records the recipient's own verification: his signature over
@@ -115,7 +131,8 @@ func (g *Gateway) judgeAgain(ctx context.Context, submission string) (rem.Findin
 // judged by the same rules as any letter (S4.12).
 //
 // A signature that does not pass is a *rem.Refusal with every check. Other
-// errors: ErrNotFound, ErrGone (the draft is too old), ErrUsed.
+// errors: ErrNotFound (also when the certificate is no longer registered),
+// ErrGone (the draft is too old), ErrUsed.
 func (g *Gateway) Acknowledge(ctx context.Context, a AcknowledgeRequest) error {
 	p, err := g.DB.Protocol(ctx, a.Protocol)
 	if err != nil {
@@ -131,22 +148,36 @@ func (g *Gateway) Acknowledge(ctx context.Context, a AcknowledgeRequest) error {
 	case !now.Before(p.Expires):
 		return ErrGone
 	}
+	if _, err := g.ownCertificate(ctx, a.User.ID, p.Certificate); err != nil {
+		return err
+	}
 	sig, err := g.ownSignature(ctx, a.Signature, p.Body, rem.Party{CertificateSHA256: []rem.Digest{p.Certificate}})
 	if err != nil {
 		return err
 	}
 	p.Signature, p.SignedAt = a.Signature, now
-	ev, err := g.verificationEvidence(ctx, *p, sig)
-	if err != nil {
-		return err
+	for range 100 {
+		ev, err := g.verificationEvidence(ctx, *p, sig)
+		if err != nil {
+			return err
+		}
+		failpoint("acknowledge/before-commit")
+		first, err := g.DB.SignProtocol(ctx, *p, sig.Certificate, []rem.Evidence{ev})
+		failpoint("acknowledge/after-commit")
+		if err != nil || first {
+			return err
+		}
+		// Either this protocol was signed meanwhile, or another one, which took
+		// the attempt: then there is a next.
+		stored, err := g.DB.Protocol(ctx, p.ID)
+		if err != nil {
+			return notFound(err)
+		}
+		if len(stored.Signature) > 0 {
+			return ErrUsed
+		}
 	}
-	failpoint("acknowledge/before-commit")
-	first, err := g.DB.SignProtocol(ctx, *p, sig.Certificate, []rem.Evidence{ev})
-	failpoint("acknowledge/after-commit")
-	if err == nil && !first {
-		return ErrUsed
-	}
-	return err
+	return fmt.Errorf("acknowledge %s: every attempt was taken by another protocol", p.ID)
 }
 
 // verificationEvidence attests a signed protocol. A recipient may verify more
@@ -156,17 +187,11 @@ func (g *Gateway) verificationEvidence(ctx context.Context, p store.Protocol, si
 	if err != nil {
 		return rem.Evidence{}, err
 	}
-	earlier, err := g.DB.Protocols(ctx, p.User, p.Consignment)
+	earlier, err := g.evidence(ctx, store.EvidenceFilter{Consignment: c.ID, Event: string(rem.RecipientVerification)})
 	if err != nil {
 		return rem.Evidence{}, err
 	}
-	attempt := 0
-	for _, e := range earlier {
-		if len(e.Signature) > 0 {
-			attempt++
-		}
-	}
-	return rem.Attest(rem.RecipientVerification, c.ID, attempt, p.SignedAt, rem.Record{
+	return rem.Attest(rem.RecipientVerification, c.ID, len(earlier), p.SignedAt, rem.Record{
 		Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient,
 		Grade: rem.GradeSigned, Protocol: p.ID,
 		Digests: map[string]string{
@@ -186,9 +211,12 @@ func (g *Gateway) ownSignature(ctx context.Context, signature, text []byte, part
 		return rem.Signature{}, err
 	}
 	f := judge.Files(ctx, judge.FileRequest{
-		Verifier: &signer.Verifier{Trust: trust}, Now: g.Now(), TempDir: g.Spool, Name: "signature",
+		Verifier: &signer.Verifier{Trust: trust}, Now: g.Now(), TempDir: g.Spool, Log: g.Log, Name: "signature",
 		Signature: source(signature), Content: source(text),
 	})
+	if err := interrupted(ctx, f); err != nil {
+		return rem.Signature{}, err
+	}
 	if f.Verdict != rem.Passed {
 		return rem.Signature{}, rem.Refuse(f.Reason, f.Detail, f)
 	}
@@ -216,6 +244,9 @@ func source(b []byte) func() (io.ReadCloser, error) {
 // token names the challenge and is used up. A signature that does not pass is
 // a *rem.Refusal.
 func (g *Gateway) RegisterCertificate(ctx context.Context, user *store.User, token string, signature []byte) (*store.UserCertificate, error) {
+	if user == nil {
+		return nil, ErrNotFound
+	}
 	text, err := g.Accounts.ChallengeText(ctx, user.ID, token)
 	if err != nil {
 		return nil, notFound(err)
@@ -245,12 +276,12 @@ func (g *Gateway) RegisterCertificate(ctx context.Context, user *store.User, tok
 func (g *Gateway) letter(ctx context.Context, s *rem.Submission) (*message.Letter, func() error, error) {
 	b, err := g.Blobs.Open(ctx, s.Letter.Ref)
 	if err != nil {
-		return nil, nil, fmt.Errorf("letter of %s: %w", s.ID, err)
+		return nil, nil, fmt.Errorf("letter of %s: %w", s.ID, changed(err))
 	}
 	l, err := message.Parse(b, s.Letter.Ref.Size, message.DefaultLimits())
 	if err != nil {
 		b.Close()
-		return nil, nil, fmt.Errorf("letter of %s: %w", s.ID, err)
+		return nil, nil, fmt.Errorf("letter of %s: %w", s.ID, changed(err))
 	}
 	return l, b.Close, nil
 }

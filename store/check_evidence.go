@@ -105,7 +105,7 @@ func (c *checker) record(a *attestation, r *rem.Record) {
 	if a.Event == rem.ContentHandover {
 		differs("grade", string(r.Grade), string(a.grade))
 	}
-	if d, ok := r.Digests["letter"]; ok && a.kind != "consignment" {
+	if d, ok := r.Digests["letter.sha256"]; ok && a.kind != "consignment" {
 		differs("letter digest", d, a.letter.String())
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -59,7 +62,7 @@ func (c *checker) submission(id string) error {
 	if err := c.consignmentsFollow(accepted); err != nil {
 		return err
 	}
-	return c.acceptanceFits(s)
+	return c.acceptanceFits(&rem.Accepted{Submission: *s})
 }
 
 // consignmentsFollow compares the stored consignments with the derived ones.
@@ -91,38 +94,65 @@ func (c *checker) consignmentsFollow(a *rem.Accepted) error {
 	return nil
 }
 
-// acceptanceFits compares the documents and signatures that the acceptance
-// evidence names, when its record is there and names any, with the stored ones.
-func (c *checker) acceptanceFits(s *rem.Submission) error {
-	var r rem.Record
-	err := c.get([]any{document{&r}}, `SELECT r.record FROM evidence e JOIN evidence_record r ON r.id = e.id
-		WHERE e.subject = $1 AND e.event = $2`, s.ID, rem.SubmissionAcceptance)
-	if errors.Is(err, ErrNotFound) {
-		return nil // absent or erased: the evidence step's matter
-	}
+// acceptanceFits holds the record of the acceptance, unless it is erased,
+// against the one that the stored submission would be attested by now.
+func (c *checker) acceptanceFits(a *rem.Accepted) error {
+	id := a.Submission.ID
+	var stored, derived any
+	err := c.get([]any{document{&stored}}, `SELECT r.record FROM evidence e JOIN evidence_record r ON r.id = e.id
+		WHERE e.subject = $1 AND e.event = $2`, id, rem.SubmissionAcceptance)
 	var invalid *json.SyntaxError
-	if errors.As(err, &invalid) {
-		return nil
+	if errors.Is(err, ErrNotFound) || errors.As(err, &invalid) {
+		return nil // absent, erased, broken: the evidence step's matter
 	}
 	if err != nil {
 		return err
 	}
-	if r.Documents != nil && len(r.Documents) != len(s.Finding.Documents) || r.Signatures != nil && len(r.Signatures) != len(s.Finding.Signatures) {
-		c.problem("submission %s: its evidence names %d documents and %d signatures, stored are %d and %d",
-			s.ID, len(r.Documents), len(r.Signatures), len(s.Finding.Documents), len(s.Finding.Signatures))
-		return nil
+	record, err := rem.Canonical(a.Evidence().Record)
+	if err == nil {
+		err = json.Unmarshal(record, &derived)
 	}
-	for i, d := range r.Documents {
-		if have := s.Finding.Documents[i]; d.Name != have.Name || d.Size != have.Size || d.SHA256 != have.SHA256 || d.SignedSHA256 != have.SignedSHA256 {
-			c.problem("submission %s: document %d is not the one its evidence names", s.ID, i)
-		}
+	if err != nil {
+		return err
 	}
-	for i, g := range r.Signatures {
-		if have := s.Finding.Signatures[i]; g.SHA256 != have.SignatureSHA256 || g.CertificateSHA256 != have.CertificateSHA256 || g.Indication != have.Indication {
-			c.problem("submission %s: signature %d is not the one its evidence names", s.ID, i)
-		}
+	if where := disagreement(stored, derived); where != "" {
+		c.problem("submission %s: its evidence says otherwise about %s", id, strings.TrimPrefix(where, "."))
 	}
 	return nil
+}
+
+// disagreement names the first place where a stored JSON tree differs from the
+// derived one. Members that only the derived tree has do not count: records
+// written by earlier versions know fewer.
+func disagreement(stored, derived any) string {
+	switch s := stored.(type) {
+	case map[string]any:
+		d, ok := derived.(map[string]any)
+		if !ok {
+			return "."
+		}
+		for _, k := range slices.Sorted(maps.Keys(s)) {
+			if where := disagreement(s[k], d[k]); where != "" {
+				return "." + k + strings.TrimSuffix(where, ".")
+			}
+		}
+		return ""
+	case []any:
+		d, ok := derived.([]any)
+		if !ok || len(d) != len(s) {
+			return "."
+		}
+		for i := range s {
+			if where := disagreement(s[i], d[i]); where != "" {
+				return fmt.Sprintf("[%d]%s", i, strings.TrimSuffix(where, "."))
+			}
+		}
+		return ""
+	}
+	if stored != derived {
+		return "."
+	}
+	return ""
 }
 
 // digestColumns compares the columns that are searched with the documents and
@@ -225,7 +255,7 @@ func (c *checker) protocols() error {
 	if err != nil {
 		return err
 	}
-	return c.each(func(scan func(...any) error) error {
+	err = c.each(func(scan func(...any) error) error {
 		var id string
 		if err := scan(&id); err != nil {
 			return err
@@ -234,4 +264,38 @@ func (c *checker) protocols() error {
 		return nil
 	}, `SELECT id FROM consignments c WHERE state = $1
 		AND NOT EXISTS (SELECT 1 FROM protocols p WHERE p.consignment = c.id AND p.signature IS NOT NULL)`, StateVerified)
+	if err != nil {
+		return err
+	}
+	return c.signedBytes()
+}
+
+// signedBytes looks for signed protocols whose text is not one that the
+// evidence of their consignment names, unless such evidence is erased.
+func (c *checker) signedBytes() error {
+	fits, last := true, ""
+	end := func() {
+		if !fits {
+			c.problem("protocol %s: no evidence names its text", last)
+		}
+	}
+	err := c.each(func(scan func(...any) error) error {
+		var id string
+		var body, record []byte
+		if err := scan(&id, &body, &record); err != nil {
+			return err
+		}
+		if id != last {
+			end()
+			fits, last = false, id
+		}
+		var r rem.Record
+		named := record != nil && json.Unmarshal(record, &r) == nil && r.Digests["protocol.sha256"] != ""
+		fits = fits || !named || r.Digests["protocol.sha256"] == rem.DigestOf(body).String()
+		return nil
+	}, `SELECT p.id, p.body, r.record FROM protocols p
+		JOIN evidence e ON e.subject = p.consignment AND e.event = $1 LEFT JOIN evidence_record r ON r.id = e.id
+		WHERE p.signature IS NOT NULL ORDER BY p.id`, rem.RecipientVerification)
+	end()
+	return err
 }

@@ -76,7 +76,10 @@ func (w *world) sign(t testing.TB) {
 	p := Protocol{ID: newID(), User: w.recipient.ID, Consignment: c.ID, Body: []byte("{}"), Expires: w.clock.now().Add(time.Hour)}
 	must(t, w.db.AddProtocol(ctx, p))
 	p.Signature, p.SignedAt = []byte("cms"), w.clock.now()
-	ev := []rem.Evidence{attest(rem.RecipientVerification, *c, w.sender.Email, 0, w.clock.now())}
+	ev := []rem.Evidence{rem.Attest(rem.RecipientVerification, c.ID, 0, w.clock.now(), rem.Record{
+		Submission: c.Submission, Consignment: c.ID, Sender: w.sender.Email, Recipient: c.Recipient,
+		Digests: map[string]string{"protocol.sha256": rem.DigestOf(p.Body).String()},
+	})}
 	if first := got[bool](t)(w.db.SignProtocol(ctx, p, []byte("certificate of bob"), ev)); !first {
 		t.Fatal("first signature did not count")
 	}
@@ -208,12 +211,12 @@ func TestCheckNamesTampering(t *testing.T) {
 		{"finding broken", func(w *world, x exec) { x("UPDATE submissions SET finding = '{'") }, "cannot be read"},
 		{"submission of nobody", func(w *world, x exec) { x("UPDATE submissions SET account = 'nobody'") }, "rows of submissions name absent users"},
 		{"audience changed", func(w *world, x exec) { x("UPDATE submissions SET audience = $1", zero) }, "digest of its recipients"},
-		{"document renamed", func(w *world, x exec) { x("UPDATE documents SET body = REPLACE(body, 'pdf', 'doc')") }, "document 0 is not the one its evidence names"},
-		{"document removed", func(w *world, x exec) { x("DELETE FROM documents") }, "stored are 0 and 1"},
+		{"document renamed", func(w *world, x exec) { x("UPDATE documents SET body = REPLACE(body, 'pdf', 'doc')") }, "says otherwise about documents[0].name"},
+		{"document removed", func(w *world, x exec) { x("DELETE FROM documents") }, "says otherwise about documents"},
 		{"document's digest", func(w *world, x exec) { x("UPDATE documents SET signed_sha256 = $1", zero) }, "filed under other digests"},
 		{"signature's verdict", func(w *world, x exec) {
 			x("UPDATE signatures SET body = REPLACE(body, 'TOTAL-PASSED', 'INDETERMINATE')")
-		}, "signature 0 is not the one its evidence names"},
+		}, "says otherwise about signatures[0].indication"},
 		{"signature's digest", func(w *world, x exec) { x("UPDATE signatures SET sha256 = $1", zero) }, "signature 0 is filed under another digest"},
 		{"certificate exchanged", func(w *world, x exec) {
 			d := rem.DigestOf([]byte("certificate of bob"))
@@ -223,6 +226,11 @@ func TestCheckNamesTampering(t *testing.T) {
 		{"anchor changed", func(w *world, x exec) { x("UPDATE anchors SET der = $1", zero) }, "anchors: "},
 		{"protocol's signature removed", func(w *world, x exec) { x("UPDATE protocols SET signature = NULL") }, "no protocol of it is signed"},
 		{"protocol's signer removed", func(w *world, x exec) { x("UPDATE protocols SET signed_with = NULL") }, "its certificate, its time or the evidence"},
+		{"protocol's text", func(w *world, x exec) { x("UPDATE protocols SET body = $1", zero) }, "no evidence names its text"},
+		{"envelope's recipient", func(w *world, x exec) {
+			x("UPDATE submissions SET envelope = REPLACE(envelope, 'pending@', 'eve@')")
+			x("UPDATE consignments SET recipient = 'eve@example.test' WHERE state = 'pending'")
+		}, "says otherwise about recipients[0]"},
 		{"job about nothing", func(w *world, x exec) { x("UPDATE jobs SET subject = 'aaaaaaaaaaaaaaaaaaaaaaaaaa'") }, "which is absent"},
 	}
 	onEveryEngine(t, func(t *testing.T, p *place) {

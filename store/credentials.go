@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store/rem"
@@ -41,8 +43,10 @@ func (db *DB) AddUserCertificate(ctx context.Context, c UserCertificate) error {
 	return nil
 }
 
-// addCertificates keeps certificates under their digests, each once.
+// addCertificates keeps certificates under their digests, each once. Their
+// order keeps transactions that add the same ones from waiting for each other.
 func (t *tx) addCertificates(ders ...[]byte) error {
+	slices.SortFunc(ders, bytes.Compare)
 	rows := make([][]any, len(ders))
 	for i, der := range ders {
 		rows[i] = []any{rem.DigestOf(der), der}

@@ -171,12 +171,7 @@ func letter(sender User, now time.Time, recipients ...string) NewSubmission {
 		panic(refusal)
 	}
 	n := NewSubmission{Accepted: accepted, Links: make(map[string]rem.Digest), RetryKey: rem.DigestOf([]byte("retry" + env.ID))}
-	n.Evidence = []rem.Evidence{rem.Attest(rem.SubmissionAcceptance, env.ID, 0, now, rem.Record{
-		Submission: env.ID, Sender: sender.Email, Recipients: recipients,
-		Documents:  []rem.DocumentRecord{{Name: "договор.pdf", Size: 11000, SHA256: finding.Documents[0].SHA256, SignedSHA256: finding.Documents[0].SignedSHA256, Signatures: []int{0}}},
-		Signatures: []rem.SignatureRecord{{SHA256: rem.DigestOf(raw), CertificateSHA256: rem.DigestOf(certificate), Signer: "CN=Имя", Indication: "TOTAL-PASSED"}},
-		Digests:    map[string]string{"letter": facts.Ref.SHA256.String()},
-	})}
+	n.Evidence = []rem.Evidence{accepted.Evidence()}
 	for _, c := range accepted.Consignments {
 		n.Links[c.ID] = rem.DigestOf([]byte("link" + c.ID))
 		n.Jobs = append(n.Jobs, Job{ID: "notify-" + c.ID, Kind: "notify", Subject: c.ID, Payload: []byte(`{"n":1}`), Due: now, Created: now})

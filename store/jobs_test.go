@@ -290,6 +290,25 @@ func TestReceivedDoesNotExpire(t *testing.T) {
 	})
 }
 
+func TestReleaseFreesOneNode(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		must(t, db.AddJobs(ctx, []Job{{ID: "a", Kind: "k"}, {ID: "b", Kind: "k"}}))
+		mine := got[*Job](t)(db.Claim(ctx, []string{"k"}, "", "узел/1", time.Hour))
+		got[*Job](t)(db.Claim(ctx, []string{"k"}, "", "узел2/1", time.Hour))
+		must(t, db.Release(ctx, "узел/"))
+		if err := db.Finish(ctx, mine, Outcome{}); !errors.Is(err, ErrLeaseLost) {
+			t.Errorf("a released claim finished: %v", err)
+		}
+		if j := got[*Job](t)(db.Claim(ctx, []string{"k"}, "", "h", time.Hour)); j.ID != mine.ID || j.Attempts != 2 {
+			t.Errorf("claimed %+v", j)
+		}
+		if _, err := db.Claim(ctx, []string{"k"}, "", "h", time.Hour); !errors.Is(err, ErrNotFound) {
+			t.Errorf("another node's job was released: %v", err)
+		}
+	})
+}
+
 func TestWake(t *testing.T) {
 	db := sqlitePlace(t).open(t)
 	woken := func() bool {

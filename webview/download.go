@@ -80,7 +80,6 @@ func (v *visit) handOut(d *gateway.Download) error {
 	if d.Size >= 0 {
 		v.w.Header().Set("Content-Length", strconv.FormatInt(d.Size, 10))
 	}
-	v.w.WriteHeader(http.StatusOK)
 	if v.r.Method == http.MethodHead {
 		return nil
 	}
@@ -91,7 +90,7 @@ func (v *visit) handOut(d *gateway.Download) error {
 }
 
 // hold copies r to w one read behind: the last octets go out only when r has
-// ended well. A digest is known at the end, and by then a client that was told
+// ended well, and of a small file nothing goes out before. A digest is known at the end, and by then a client that was told
 // the length would have taken damaged bytes for the whole file.
 func hold(w io.Writer, r io.Reader) error {
 	const size = 64 << 10
@@ -103,8 +102,10 @@ func hold(w io.Writer, r io.Reader) error {
 			return err
 		}
 		if n > 0 {
-			if _, werr := w.Write(held); werr != nil {
-				return werr
+			if len(held) > 0 {
+				if _, werr := w.Write(held); werr != nil {
+					return werr
+				}
 			}
 			held, buf, other = buf[:n], other, buf
 		}
@@ -129,7 +130,6 @@ func (v *visit) file(name string, b []byte) error {
 }
 
 // patient moves the connection's deadline on with every write that succeeds.
-// Deadlines are of the real clock, whatever the gateway's says.
 type patient struct {
 	w io.Writer
 	c *http.ResponseController

@@ -47,36 +47,14 @@ func TestDownloadIsTheFileByteForByte(t *testing.T) {
 	}
 }
 
-// A damaged store is never taken for the file: the connection breaks.
+// A damaged store is never taken for the file: a small one is an error, of a
+// larger one the connection breaks.
 func TestDamagedBytesEndInAnError(t *testing.T) {
 	s := newScene(t)
-	damaged := 0
-	err := filepath.WalkDir(filepath.Join(filepath.Dir(s.outbox), "sha256"), func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		i := bytes.Index(b, []byte("application/pdf"))
-		if i < 0 {
-			return nil
-		}
-		i += bytes.Index(b[i:], []byte("\r\n\r\n")) + 40
-		if b[i]++; b[i] > 'z' || b[i] == '[' || b[i] == ':' {
-			b[i] = 'A'
-		}
-		damaged++
-		os.Chmod(path, 0o600)
-		return os.WriteFile(path, b, 0o600)
-	})
-	if err != nil || damaged != 1 {
-		t.Fatalf("%v, %d damaged", err, damaged)
-	}
-	a := s.guest.get("/received/" + s.toBob.ID + "/document/2")
-	if a.StatusCode == http.StatusOK && a.err == nil {
-		t.Errorf("%d octets came as if they were the file", len(a.body))
+	s.damage("Subject: Contract 17")
+	a := s.guest.get("/received/"+s.toBob.ID+"/document/2").want(http.StatusInternalServerError, "Something broke on our side")
+	if got := a.Header.Get("Content-Disposition"); got != "" {
+		t.Errorf("the error is saved as %s", got)
 	}
 	if !strings.Contains(s.log.String(), "differ from their recorded digest") {
 		t.Error("the log does not say why")
@@ -199,5 +177,50 @@ func TestUnknownErrorTellsNothing(t *testing.T) {
 	a := b.get("/sent").want(http.StatusInternalServerError, "Something broke on our side", "give this request number")
 	if strings.Contains(a.body, "sql") {
 		t.Errorf("the page tells %s", brief(a.body))
+	}
+}
+
+// damage changes one octet of the first attachment of the stored letter that
+// holds mark.
+func (w *world) damage(mark string) {
+	w.t.Helper()
+	damaged := 0
+	err := filepath.WalkDir(filepath.Join(filepath.Dir(w.outbox), "sha256"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(b, []byte(mark)) {
+			return err
+		}
+		i := bytes.Index(b, []byte("application/pdf"))
+		i += bytes.Index(b[i:], []byte("\r\n\r\n")) + 40
+		if b[i] = 'A'; bytes.HasPrefix(b[i-1:], []byte("AA")) {
+			b[i] = 'B'
+		}
+		damaged++
+		w.check(os.Chmod(path, 0o600))
+		return os.WriteFile(path, b, 0o600)
+	})
+	if err != nil || damaged != 1 {
+		w.t.Fatalf("%v, %d damaged", err, damaged)
+	}
+}
+
+func TestLargeDamagedFileBreaksOff(t *testing.T) {
+	s := newScene(t)
+	big := bytes.Repeat([]byte("0123456789abcdef"), 40_000)
+	sub := s.submit(s.letter(s.alice, "Big", attachment{`filename="big.bin"`, big}), s.bob)
+	c := s.consignment(sub, s.bob)
+	b := s.browser()
+	b.open(c.ID)
+	b.receive(c)
+	if got := b.get("/received/" + c.ID + "/document/2").want(http.StatusOK); got.body != string(big) || got.err != nil {
+		t.Fatalf("%d octets, %v", len(got.body), got.err)
+	}
+	s.damage("Subject: Big")
+	a := b.get("/received/" + c.ID + "/document/2")
+	if a.err == nil || len(a.body) >= len(big) {
+		t.Errorf("%d octets came as if they were the file", len(a.body))
 	}
 }

@@ -53,8 +53,9 @@ func (s *server) linkOptions(v *visit) error {
 	return nil
 }
 
-// program reports whether a request is surely not a person following a link:
-// browsers name a navigation (Fetch Metadata) and a prefetch.
+// program reports whether a request does not show itself as a person following
+// a link: browsers name a navigation (Fetch Metadata) and a prefetch. Being
+// wrong costs nothing, for neither answer counts.
 func program(r *http.Request) bool {
 	if r.Method != http.MethodGet {
 		return true

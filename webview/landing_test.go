@@ -69,6 +69,9 @@ func TestReadingRecordsNoReceipt(t *testing.T) {
 	prefetch.get(link).wantRedirect("/letter")
 	prefetch.get("/letter").want(http.StatusOK)
 
+	// A person's navigation is none of them.
+	w.browser().open(c.ID)
+
 	// A program that runs scripts presses the button without an address.
 	a := scanner.open(c.ID)
 	scanner.post("/letter", url.Values{"token": {a.pageToken()}}).want(http.StatusUnprocessableEntity)
@@ -81,6 +84,10 @@ func TestReadingRecordsNoReceipt(t *testing.T) {
 	}
 	if got := w.events(c.ID); len(got) != 0 {
 		t.Fatalf("programs have recorded %v", got)
+	}
+	// Noted apart: GET, HEAD and OPTIONS of the link, the prefetch, the script's GET.
+	if n, err := w.db.MachineFetches(t.Context(), c.ID); err != nil || n != 5 {
+		t.Errorf("%d machine fetches noted, want 5 (%v)", n, err)
 	}
 	if row := w.consignment(c.Submission, w.bob); row.State == store.StateReceived || row.ReceivedBy != "" {
 		t.Fatalf("state %s, received by %q", row.State, row.ReceivedBy)

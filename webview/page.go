@@ -117,9 +117,10 @@ func (p *page) With(list any) part { return part{Page: p, List: list} }
 // Opened is With, details shown at once.
 func (p *page) Opened(list any) part { return part{Page: p, List: list, Open: true} }
 
-// field is one labelled input.
+// field is one labelled input. Addresses are typed as text with the keyboard
+// of an address: type="email" would rewrite an international domain.
 type field struct {
-	Name, Type, Label, Value, Complete, Accept, Error, Hint string
+	Name, Type, Mode, Label, Value, Complete, Accept, Error, Hint string
 }
 
 // Describedby ties error and hint to the input (WCAG 3.3.1, 3.3.2).
@@ -138,9 +139,9 @@ func (f field) Describedby() string {
 // wrong with it, if anything.
 func (p *page) Field(kind, value, wrong string) field {
 	f := map[string]field{
-		"login":       {Name: "address", Type: "email", Label: "field.email", Complete: "username"},
-		"email":       {Name: "address", Type: "email", Label: "field.email", Complete: "email"},
-		"receiver":    {Name: "address", Type: "email", Label: "letter.address.label", Complete: "email", Hint: "letter.address.hint"},
+		"login":       {Name: "address", Type: "text", Mode: "email", Label: "field.email", Complete: "username"},
+		"email":       {Name: "address", Type: "text", Mode: "email", Label: "field.email", Complete: "email"},
+		"receiver":    {Name: "address", Type: "text", Mode: "email", Label: "letter.address.label", Complete: "email", Hint: "letter.address.hint"},
 		"password":    {Name: "password", Type: "password", Label: "field.password", Complete: "current-password"},
 		"newpassword": {Name: "password", Type: "password", Label: "field.password", Complete: "new-password", Hint: "claim.password.hint"},
 		"name":        {Name: "name", Type: "text", Label: "field.name", Complete: "name"},
@@ -158,7 +159,7 @@ func (p *page) Field(kind, value, wrong string) field {
 // changes of direction are visible.
 func safe(s string) string { return message.SafeDisplay(s) }
 
-// titled is text from outside as a heading.
+// subject is text from outside as a heading.
 func (p *page) subject(s string) string {
 	if s = strings.TrimSpace(safe(s)); s == "" {
 		return p.T("nosubject")

@@ -3,6 +3,7 @@ package webview
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
@@ -29,6 +30,7 @@ type server struct {
 	assets    assets
 	mux       *http.ServeMux
 	inner     http.Handler // mux behind the cross-origin check
+	strict    bool         // browsers are told to come by TLS only (RFC 6797)
 }
 
 // New builds the handler. Templates and texts are embedded, so an error in
@@ -39,6 +41,8 @@ func New(c Config) http.Handler {
 	s.templates = must(parseTemplates())
 	s.assets = must(loadAssets())
 	s.routes()
+	base := must(url.Parse(c.BaseURL))
+	s.strict = base.Scheme == "https" && base.Hostname() != "localhost" // where other things listen too
 
 	cross := http.NewCrossOriginProtection()
 	if err := cross.AddTrustedOrigin(c.BaseURL); err != nil {

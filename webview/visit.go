@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
@@ -38,6 +37,10 @@ type handler func(*visit) error
 // policy is what every page allows: its own style and images, forms to itself.
 const policy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+// answerTime is how long a page may take, judging included, until the client
+// has it. Downloads have their own measure.
+const answerTime = 3 * time.Minute
+
 type visitKey struct{}
 
 func visitOf(r *http.Request) *visit { return r.Context().Value(visitKey{}).(*visit) }
@@ -57,11 +60,14 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	h.Set("Cache-Control", "no-store")
-	if strings.HasPrefix(s.BaseURL, "https:") {
+	if s.strict {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
+	// The deadline is the connection's and outlives an answer, so each request
+	// sets its own. It is of the real clock, whatever the gateway's says.
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTime))
 	defer func() {
-		if p := recover(); p != nil && p != http.ErrAbortHandler {
+		if p := recover(); p != nil {
 			s.fail(v, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 		}
 		s.log(v, s.Now().Sub(start))

@@ -31,7 +31,7 @@ type certificateView struct {
 	NotAfter, Added                              moment
 }
 
-// received finds the consignment for which the visitor runs the wizard: it has
+// mine finds the consignment for which the visitor runs the wizard: it has
 // to be his as a recipient.
 func (s *server) mine(v *visit) (view *gateway.View, user *store.User, asGuest bool, err error) {
 	id := v.r.PathValue("consignment")

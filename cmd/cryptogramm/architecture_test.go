@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"gateway": {"store/rem", "store", "store/blob", "gateway/judge", "gateway/document", "gateway/message",
 		"gateway/notify", "gateway/account", "signer", "signer/pki"},
 	"gateway/smtpd":   {"gateway", "gateway/account", "gateway/message", "store/rem"},
-	"webview":         {"gateway", "gateway/*", "store", "store/blob", "store/rem", "signer"},
+	"webview":         {"gateway", "gateway/*", "store", "store/blob", "store/rem", "signer", "webview/i18n"},
 	"cmd/cryptogramm": {"*"},
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -50,27 +49,30 @@ type Config struct {
 		Revocation     string `toml:"revocation"`
 		AcceptBare     bool   `toml:"accept_without_signed_attributes"`
 	} `toml:"policy"`
-	Limits struct {
-		LetterMiB  int64    `toml:"letter_mib"`
-		Slots      int      `toml:"judging_slots"`
-		SlotWait   duration `toml:"slot_wait"`
-		JudgeTime  duration `toml:"judge_time"`
-		LinkLife   duration `toml:"link_life"`
-		DraftLife  duration `toml:"draft_life"`
-		RefusedFor duration `toml:"refused_bytes_kept"`
-	} `toml:"limits"`
+	Limits Limits `toml:"limits"`
 
 	outbox bool // mail goes to DIR/outbox instead of a relay (demo)
 }
 
-// duration is written as in "90s", "24h"; it is never negative.
+// Limits are the gateway's; what is zero has the gateway's own default.
+type Limits struct {
+	LetterMiB  int64    `toml:"letter_mib"`
+	Slots      int      `toml:"judging_slots"`
+	SlotWait   duration `toml:"slot_wait"`
+	JudgeTime  duration `toml:"judge_time"`
+	LinkLife   duration `toml:"link_life"`
+	DraftLife  duration `toml:"draft_life"`
+	RefusedFor duration `toml:"refused_bytes_kept"`
+}
+
+// duration is written as in "90s", "24h"; it is always more than nothing.
 type duration struct{ time.Duration }
 
 // UnmarshalText reads the form of time.ParseDuration.
 func (d *duration) UnmarshalText(b []byte) (err error) {
 	d.Duration, err = time.ParseDuration(string(b))
-	if err == nil && d.Duration < 0 {
-		err = fmt.Errorf("negative duration %q", b)
+	if err == nil && d.Duration <= 0 {
+		err = fmt.Errorf("duration %q is not more than 0", b)
 	}
 	return err
 }
@@ -78,67 +80,70 @@ func (d *duration) UnmarshalText(b []byte) (err error) {
 // maxConfig is more than any configuration needs.
 const maxConfig = 1 << 20
 
+// defaultConfig is what holds for every key that a file does not name. Limits
+// that stay zero are the gateway's own defaults.
+func defaultConfig() *Config {
+	c := &Config{Node: "node-1"}
+	c.SMTP.Submissions, c.SMTP.Submission = ":465", ":587"
+	c.Web.HTTPS, c.Web.Redirect = ":443", ":80"
+	c.Store.Driver = "sqlite"
+	c.Relay.Security = "starttls"
+	c.Policy.DocumentSigner, c.Policy.Revocation = "sender", "hard"
+	return c
+}
+
 // readConfig reads and checks a configuration file.
 func readConfig(path string) (*Config, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
 	b, err := readSmall(path, maxConfig)
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{}
+	c := defaultConfig()
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(c); err != nil {
-		var strict *toml.StrictMissingError
-		if errors.As(err, &strict) {
-			return nil, fmt.Errorf("%s: unknown key\n%s", path, strict.String())
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, tomlError(path, err)
 	}
-	c.fill()
+	c.derive(filepath.Dir(path))
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }
 
-func (c *Config) fill() {
-	def := func(s *string, v string) {
-		if *s == "" {
-			*s = v
+// tomlError names file, line and key, and no value: somebody may have written
+// a password there.
+func tomlError(path string, err error) error {
+	var unknown *toml.StrictMissingError
+	if errors.As(err, &unknown) {
+		var all []error
+		for _, e := range unknown.Errors {
+			line, _ := e.Position()
+			all = append(all, fmt.Errorf("%s:%d: unknown key %s", path, line, strings.Join(e.Key(), ".")))
+		}
+		return errors.Join(all...)
+	}
+	var wrong *toml.DecodeError
+	if errors.As(err, &wrong) {
+		line, _ := wrong.Position()
+		return fmt.Errorf("%s:%d: %s %w", path, line, strings.Join(wrong.Key(), "."), err)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// derive fills in what follows from other keys. Relative paths start at dir.
+func (c *Config) derive(dir string) {
+	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.Store.DSNFile, &c.Relay.PasswordFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
 		}
 	}
-	def(&c.Node, "node-1")
-	def(&c.Store.Driver, "sqlite")
-	def(&c.Relay.Security, "starttls")
-	def(&c.Policy.DocumentSigner, "sender")
-	def(&c.Policy.Revocation, "hard")
 	if len(c.Domains) == 0 && c.Domain != "" {
 		c.Domains = []string{c.Domain}
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
-}
-
-func (c *Config) check() error {
-	oneOf := func(key, v string, allowed ...string) error {
-		for _, a := range allowed {
-			if v == a {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s: %q is not one of %s", key, v, strings.Join(allowed, ", "))
-	}
-	need := func(key, v string) error {
-		if v == "" {
-			return fmt.Errorf("%s is missing", key)
-		}
-		return nil
-	}
-	return errors.Join(
-		need("data", c.Data), need("domain", c.Domain), need("base_url", c.BaseURL),
-		need("tls.certificate_file", c.TLS.Certificate), need("tls.key_file", c.TLS.Key),
-		oneOf("store.driver", c.Store.Driver, "sqlite", "postgres"),
-		oneOf("relay.security", c.Relay.Security, "plain", "starttls", "tls"),
-		oneOf("policy.document_signer", c.Policy.DocumentSigner, "sender", "any"),
-		oneOf("policy.revocation", c.Policy.Revocation, "hard", "soft"),
-	)
 }
 
 func (c *Config) policy() rem.Policy {
@@ -155,20 +160,4 @@ func (c *Config) limits() gateway.Limits {
 
 func (c *Config) path(elem ...string) string {
 	return filepath.Join(append([]string{c.Data}, elem...)...)
-}
-
-// secret reads a one-line secret from a file only its owner may read.
-func secret(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s: readable by others than its owner", path)
-	}
-	b, err := readSmall(path, 4096)
-	return strings.TrimRight(string(b), "\r\n"), err
 }

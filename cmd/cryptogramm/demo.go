@@ -62,7 +62,12 @@ func (c *DemoCmd) run(ctx context.Context, s *Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(data, "outbox"), 0o700); err != nil {
+	unlock, err := lockData(data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := makeDirs(filepath.Join(data, "outbox")); err != nil {
 		return err
 	}
 	ready := filepath.Join(data, "demo.json")
@@ -98,8 +103,9 @@ func (c *DemoCmd) run(ctx context.Context, s *Streams) error {
 
 func (c *DemoCmd) config(data string) *Config {
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.PortBase+port)) }
-	config := &Config{Data: data, Domain: demoDomain, BaseURL: "https://" + at(443), outbox: true}
-	config.fill()
+	config := defaultConfig()
+	config.Data, config.Domain, config.BaseURL, config.outbox = data, demoDomain, "https://"+at(443), true
+	config.derive(data)
 	config.SMTP.Submissions, config.SMTP.Submission = at(465), at(587)
 	config.Web.HTTPS, config.Web.Redirect = at(443), at(80)
 	return config

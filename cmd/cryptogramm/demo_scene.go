@@ -96,7 +96,7 @@ func (s *demoScene) path(name string) string { return filepath.Join(s.dir, name)
 // create makes everything anew. state.json is written last: a start that was
 // cut off before it begins again.
 func (s *demoScene) create(ctx context.Context, i *installation) error {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := makeDirs(s.dir); err != nil {
 		return err
 	}
 	now := s.now()

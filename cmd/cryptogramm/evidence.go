@@ -59,7 +59,7 @@ func (c *EvidenceListCmd) Run(ctx context.Context, s *Streams) int {
 	w := tabwriter.NewWriter(s.Out, 0, 4, 2, ' ', 0)
 	for _, e := range list {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s%s\n", e.Time.UTC().Format(time.RFC3339), e.Event, e.Submission,
-			display(e.Sender), display(e.Recipient), e.Grade, e.Reason)
+			display(e.Sender), display(e.Recipient), display(string(e.Grade)), display(e.Reason))
 	}
 	if err := w.Flush(); err != nil {
 		return s.fail(err)
@@ -108,7 +108,8 @@ func evidenceOf(r store.EvidenceRow) (evidenceEntry, error) {
 // SHA-256(salt ‖ record) is its digest.
 type EvidenceShowCmd struct {
 	Place
-	ID string `arg:"" help:"Id of the evidence."`
+	JSON bool   `help:"Print JSON, as it does anyway." name:"json"`
+	ID   string `arg:"" help:"Id of the evidence."`
 }
 
 // Run prints JSON; record is the exact canonical text, salt is base64.
@@ -120,7 +121,7 @@ func (c *EvidenceShowCmd) Run(ctx context.Context, s *Streams) int {
 	defer db.Close()
 	rows, err := db.Evidence(ctx, store.EvidenceFilter{ID: c.ID})
 	if err == nil && len(rows) != 1 {
-		err = store.ErrNotFound
+		err = fmt.Errorf("evidence %s: %w", c.ID, store.ErrNotFound)
 	}
 	if err != nil {
 		return s.fail(err)

@@ -36,11 +36,12 @@ func (c *FsckCmd) Run(ctx context.Context, s *Streams) int {
 	}
 	r := fsckResult{Problems: []string{}}
 	check := gateway.Fsck{DB: db, Blobs: blobs, Report: func(p string) { r.Problems = append(r.Problems, p) }}
-	if err := check.Run(ctx); err != nil {
-		return s.fail(err)
-	}
+	broken := check.Run(ctx)
 	r.Submissions, r.Letters, r.Unreferenced = check.Submissions, check.Files, check.Unreferenced
 	code := exitOK
+	if broken != nil {
+		code = s.fail(fmt.Errorf("the check did not reach its end: %w", broken))
+	}
 	if len(r.Problems) > 0 {
 		code = exitFail
 	}

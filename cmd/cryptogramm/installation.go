@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
@@ -18,23 +16,20 @@ import (
 	"cryptogramm.ru/cryptogramm/store/blob"
 )
 
-// Place says which installation a command speaks of.
+// Place says which installation a command speaks of: one of the two.
 type Place struct {
-	Config string `help:"Configuration file." type:"existingfile" placeholder:"FILE" xor:"place"`
-	Data   string `help:"Data directory of an installation." type:"path" placeholder:"DIR" xor:"place"`
+	Config string `required:"" help:"Configuration file." type:"existingfile" placeholder:"FILE" xor:"place"`
+	Data   string `required:"" help:"Data directory of an installation." type:"path" placeholder:"DIR" xor:"place"`
 }
 
 // config is the installation's configuration, as far as the command needs it.
 func (p Place) config() (*Config, error) {
-	switch {
-	case p.Config != "":
+	if p.Config != "" {
 		return readConfig(p.Config)
-	case p.Data != "":
-		c := &Config{Data: p.Data}
-		c.fill()
-		return c, nil
 	}
-	return nil, errors.New("--config FILE or --data DIR is needed")
+	c := defaultConfig()
+	c.Data = p.Data
+	return c, nil
 }
 
 // open opens the database of an installation that exists already.
@@ -45,7 +40,7 @@ func (p Place) open(ctx context.Context) (*Config, *store.DB, error) {
 	}
 	if c.Store.Driver == "sqlite" {
 		if _, err := os.Stat(c.path(databaseFile)); err != nil {
-			return nil, nil, fmt.Errorf("no installation in %s: %w", c.Data, err)
+			return nil, nil, fmt.Errorf("no installation in %s (serve and demo make one): %w", c.Data, err)
 		}
 	}
 	db, err := openDB(ctx, c)
@@ -62,6 +57,8 @@ func openDB(ctx context.Context, c *Config) (*store.DB, error) {
 			return nil, fmt.Errorf("store.dsn_file: %w", err)
 		}
 		sc.DSN = dsn
+	} else if err := touch(sc.DSN); err != nil {
+		return nil, err
 	}
 	return store.Open(ctx, sc)
 }
@@ -77,12 +74,12 @@ type installation struct {
 }
 
 // openInstallation makes the data directory where it is missing and builds the
-// parts in the order in which data flows.
+// parts in the order in which data flows. The caller holds lockData.
 func openInstallation(ctx context.Context, c *Config, log *slog.Logger) (*installation, error) {
-	if err := os.MkdirAll(c.path("keys"), 0o700); err != nil {
+	if err := makeDirs(c.path("keys")); err != nil {
 		return nil, err
 	}
-	linkKey, err := keyFile(c.path("keys", "link.key"))
+	linkKey, err := c.linkKey()
 	if err != nil {
 		return nil, err
 	}
@@ -115,19 +112,34 @@ func (c *Config) sender() (*notify.Sender, error) {
 	if c.outbox || c.Relay.Address == "" {
 		return &notify.Sender{Outbox: c.path("outbox")}, nil
 	}
-	password, err := secret(c.Relay.PasswordFile)
-	if err != nil {
-		return nil, fmt.Errorf("relay.password_file: %w", err)
+	password := ""
+	if c.Relay.Login != "" {
+		var err error
+		if password, err = secret(c.Relay.PasswordFile); err != nil {
+			return nil, fmt.Errorf("relay.password_file: %w", err)
+		}
 	}
 	return &notify.Sender{Relay: &notify.Relay{
 		Address: c.Relay.Address, Security: notify.Security(c.Relay.Security), Login: c.Relay.Login, Password: password, Hello: c.Domain,
 	}}, nil
 }
 
+// linkKey reads or makes the key that links are derived from. Beside a database
+// with letters a new one would quietly kill every link in them.
+func (c *Config) linkKey() ([]byte, error) {
+	path := c.path("keys", "link.key")
+	_, noKey := os.Stat(path)
+	_, noDatabase := os.Stat(c.path(databaseFile))
+	if c.Store.Driver == "sqlite" && errors.Is(noKey, os.ErrNotExist) && noDatabase == nil {
+		return nil, fmt.Errorf("%s is missing beside a database: restore it from the backup, or the links in all mails sent are dead", path)
+	}
+	return keyFile(path)
+}
+
 // keyFile reads a 32-octet key, or makes it once.
 func keyFile(path string) ([]byte, error) {
 	const size = 32
-	b, err := readSmall(path, size+1)
+	b, err := readPrivate(path, size+1)
 	if err == nil && len(b) != size {
 		return nil, fmt.Errorf("%s: %d octets, want %d", path, len(b), size)
 	}
@@ -137,41 +149,4 @@ func keyFile(path string) ([]byte, error) {
 	b = make([]byte, size)
 	rand.Read(b)
 	return b, writeDurably(path, b, 0o600)
-}
-
-// writeDurably makes a file that is there whole or not at all.
-func writeDurably(path string, b []byte, mode os.FileMode) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// readSmall reads a file of at most max octets.
-func readSmall(path string, max int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, max+1))
-	if err == nil && int64(len(b)) > max {
-		return nil, fmt.Errorf("%s: larger than %d octets", path, max)
-	}
-	return b, err
 }

@@ -8,8 +8,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -23,18 +21,6 @@ const (
 	exitFail  = 1
 	exitUsage = 4
 )
-
-// Streams are a command's standard streams.
-type Streams struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
-
-// fail prints an error the way every command does.
-func (s *Streams) fail(err error) int {
-	fmt.Fprintln(s.Err, "cryptogramm:", err)
-	return exitFail
-}
 
 // command is what each subcommand's struct offers.
 type command interface {
@@ -86,8 +72,7 @@ func run(ctx context.Context, args []string, s *Streams) (code int) {
 	}()
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(s.Err, "cryptogramm:", err)
-		return exitUsage
+		return s.usage(err)
 	}
 	return parsed.Selected().Target.Addr().Interface().(command).Run(ctx, s)
 }

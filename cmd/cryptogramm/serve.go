@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
@@ -28,21 +29,53 @@ func (c *ServeCmd) Run(ctx context.Context, s *Streams) int {
 	if err != nil {
 		return s.fail(err)
 	}
-	pair, err := tls.LoadX509KeyPair(config.TLS.Certificate, config.TLS.Key)
+	pair, err := config.keyPair(time.Now())
 	if err != nil {
 		return s.fail(fmt.Errorf("tls: %w", err))
 	}
+	unlock, err := lockData(config.Data)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer unlock()
 	i, err := openInstallation(ctx, config, log)
 	if err != nil {
 		return s.fail(err)
 	}
 	defer i.db.Close()
+	if config.Relay.Address == "" {
+		log.Warn("relay.address is empty: mail to recipients is only written to a folder", "folder", config.path("outbox"))
+	}
+	if info, err := os.Stat(config.Data); err == nil && info.Mode().Perm()&0o077 != 0 {
+		log.Warn("the data directory is open to others: chmod 700 it", "data", config.Data, "mode", info.Mode().Perm().String())
+	}
 	log.Info("starting", "config", c.Config, "domain", config.Domain, "store", config.Store.Driver, "policy", config.Policy)
 	d := doors{installation: i, certificate: pair}
 	if err := d.serve(ctx, nil, func() error { log.Info("ready"); return nil }); err != nil {
 		return s.fail(err)
 	}
 	return exitOK
+}
+
+// keyPair reads the certificate of all doors. The key is a secret like any
+// other; a certificate that no client would accept stops the start.
+func (c *Config) keyPair(now time.Time) (tls.Certificate, error) {
+	certificate, err := readSmall(c.TLS.Certificate, maxConfig)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := readPrivate(c.TLS.Key, maxConfig)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return pair, fmt.Errorf("%s, %s: %w", c.TLS.Certificate, c.TLS.Key, err)
+	}
+	if now.After(pair.Leaf.NotAfter) {
+		return pair, fmt.Errorf("%s ended at %s; renew it", c.TLS.Certificate, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return pair, nil
 }
 
 // maxHTTP bounds open web connections.
@@ -59,6 +92,7 @@ type doors struct {
 
 // door is one listener and what answers it.
 type door struct {
+	key     string // of the configuration
 	address string
 	serve   func(net.Listener) error
 }
@@ -76,10 +110,10 @@ func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready 
 		return func(l net.Listener) error { return serve(netutil.LimitListener(l, maxHTTP)) }
 	}
 	list := []door{
-		{d.config.SMTP.Submissions, mail.ServeTLS},
-		{d.config.SMTP.Submission, mail.Serve},
-		{d.config.Web.HTTPS, limit(func(l net.Listener) error { return web.ServeTLS(l, "", "") })},
-		{d.config.Web.Redirect, limit(redirect.Serve)},
+		{"smtp.submissions", d.config.SMTP.Submissions, mail.ServeTLS},
+		{"smtp.submission", d.config.SMTP.Submission, mail.Serve},
+		{"web.https", d.config.Web.HTTPS, limit(func(l net.Listener) error { return web.ServeTLS(l, "", "") })},
+		{"web.redirect", d.config.Web.Redirect, limit(redirect.Serve)},
 	}
 	ended := make(chan error, len(list)+1)
 	if err := open(list, ended); err != nil {
@@ -104,9 +138,17 @@ func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready 
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	err = errors.Join(err, mail.Shutdown(last), web.Shutdown(last), redirect.Shutdown(last))
+	stopped := make(chan error, 3)
+	for _, shutdown := range []func(context.Context) error{mail.Shutdown, web.Shutdown, redirect.Shutdown} {
+		go func() { stopped <- shutdown(last) }()
+	}
 	stopJobs()
-	<-done
+	err = errors.Join(err, <-stopped, <-stopped, <-stopped)
+	select {
+	case <-done:
+	case <-last.Done(): // a job that a relay holds up: it is claimed again at the next start
+		err = errors.Join(err, errors.New("a job was still under way at the end"))
+	}
 	return err
 }
 
@@ -126,7 +168,7 @@ func open(list []door, ended chan<- error) error {
 					l.Close()
 				}
 			}
-			return err
+			return fmt.Errorf("%s: %w", d.key, err)
 		}
 		listeners = append(listeners, l)
 	}
@@ -136,7 +178,7 @@ func open(list []door, ended chan<- error) error {
 		}
 		go func() {
 			if err := d.serve(listeners[n]); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-				ended <- fmt.Errorf("door %s: %w", d.address, err)
+				ended <- fmt.Errorf("%s: %w", d.key, err)
 			}
 		}()
 	}

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -33,11 +33,11 @@ type TrustAddCmd struct {
 // maxTrustFile bounds one file of certificates or CRLs.
 const maxTrustFile = 64 << 20
 
-// Run adds everything it was given; what is there already stays as it is.
+// Run adds everything it was given; adding again changes nothing but the kind
+// of an anchor. What was added before an error stays, and is in the audit.
 func (c *TrustAddCmd) Run(ctx context.Context, s *Streams) int {
 	if len(c.Anchors)+len(c.CRL)+len(c.Intermediates) == 0 {
-		fmt.Fprintln(s.Err, "cryptogramm: nothing to add")
-		return exitUsage
+		return s.usage(errors.New("nothing to add: name files of anchors, --intermediates or --crl"))
 	}
 	_, db, err := c.open(ctx)
 	if err != nil {
@@ -45,25 +45,36 @@ func (c *TrustAddCmd) Run(ctx context.Context, s *Streams) int {
 	}
 	defer db.Close()
 	now := time.Now()
+	var added []string
 	for _, f := range c.Anchors {
 		err = errors.Join(err, eachCertificate(f, func(cert *pki.Certificate) error {
+			added = append(added, c.Kind+" anchor "+rem.Digest(cert.SHA256).String())
 			return addAnchor(ctx, db, cert, pki.AnchorKind(c.Kind), now)
 		}))
 	}
 	for _, f := range c.Intermediates {
 		err = errors.Join(err, eachCertificate(f, func(cert *pki.Certificate) error {
+			added = append(added, "intermediate "+rem.Digest(cert.SHA256).String())
 			return addIntermediate(ctx, db, cert, now)
 		}))
 	}
 	for _, f := range c.CRL {
-		err = errors.Join(err, addCRLs(ctx, db, f, now))
+		err = errors.Join(err, eachCRL(f, func(l *pki.CRL) error {
+			added = append(added, "crl "+rem.DigestOf(l.Raw).String())
+			return putCRL(ctx, db, l, now)
+		}))
 	}
-	err = errors.Join(err, db.Audit(ctx, "command line", "trust add", fmt.Sprint(c.Kind, c.Anchors, c.Intermediates, c.CRL)))
+	if len(added) > 0 {
+		err = errors.Join(err, db.Audit(ctx, operator, "trust add", strings.Join(added, "\n")))
+	}
 	if err != nil {
 		return s.fail(err)
 	}
 	return exitOK
 }
+
+// operator is the actor of what is done on the command line.
+const operator = "command line"
 
 func eachCertificate(file string, add func(*pki.Certificate) error) error {
 	b, err := readSmall(file, maxTrustFile)
@@ -102,7 +113,7 @@ func ignoreExists(err error) error {
 	return err
 }
 
-func addCRLs(ctx context.Context, db *store.DB, file string, now time.Time) error {
+func eachCRL(file string, add func(*pki.CRL) error) error {
 	b, err := readSmall(file, maxTrustFile)
 	if err != nil {
 		return err
@@ -110,7 +121,7 @@ func addCRLs(ctx context.Context, db *store.DB, file string, now time.Time) erro
 	lists, err := pki.ParseCRLs(b)
 	for _, l := range lists {
 		if err == nil {
-			err = putCRL(ctx, db, l, now)
+			err = add(l)
 		}
 	}
 	if err != nil {
@@ -169,7 +180,7 @@ func (c *TrustListCmd) Run(ctx context.Context, s *Streams) int {
 		if e.NextUpdate != nil {
 			note = "until " + e.NextUpdate.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.SHA256, note, e.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.SHA256, display(note), display(e.Name))
 	}
 	if err := w.Flush(); err != nil {
 		return s.fail(err)
@@ -198,7 +209,11 @@ func trustEntries(ctx context.Context, db *store.DB) ([]trustEntry, error) {
 		return nil, err
 	}
 	for _, l := range crls {
-		list = append(list, trustEntry{Type: "crl", Name: l.Issuer, SHA256: l.SHA256, NextUpdate: &l.NextUpdate})
+		e := trustEntry{Type: "crl", Name: l.Issuer, SHA256: l.SHA256}
+		if !l.NextUpdate.IsZero() {
+			e.NextUpdate = &l.NextUpdate
+		}
+		list = append(list, e)
 	}
 	return list, nil
 }
@@ -214,27 +229,18 @@ type TrustRemoveCmd struct {
 func (c *TrustRemoveCmd) Run(ctx context.Context, s *Streams) int {
 	sha, err := rem.ParseDigest(c.SHA256)
 	if err != nil {
-		fmt.Fprintln(s.Err, "cryptogramm:", err)
-		return exitUsage
+		return s.usage(err)
 	}
 	_, db, err := c.open(ctx)
 	if err != nil {
 		return s.fail(err)
 	}
 	defer db.Close()
-	err = errors.Join(db.RemoveAnchor(ctx, sha), db.Audit(ctx, "command line", "trust remove", sha.String()))
-	if err != nil {
-		return s.fail(err)
+	err = db.RemoveAnchor(ctx, sha)
+	if err == nil {
+		err = db.Audit(ctx, operator, "trust remove", sha.String())
 	}
-	return exitOK
-}
-
-// json prints v indented.
-func (s *Streams) json(v any) int {
-	e := json.NewEncoder(s.Out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
+	if err != nil {
 		return s.fail(err)
 	}
 	return exitOK

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
+	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/store"
 )
 
@@ -33,7 +35,7 @@ type UserAddCmd struct {
 
 // Run adds it.
 func (c *UserAddCmd) Run(ctx context.Context, s *Streams) int {
-	password, err := firstLine(s.In)
+	password, err := s.password()
 	if err != nil {
 		return s.fail(err)
 	}
@@ -42,22 +44,57 @@ func (c *UserAddCmd) Run(ctx context.Context, s *Streams) int {
 		return s.fail(err)
 	}
 	defer db.Close()
-	u := store.User{Email: c.Email, Name: c.Name, Language: c.Language, Admin: c.Admin}
-	if _, err := accounts(db, s).Create(ctx, u, password); err != nil {
-		return s.fail(err)
+	if err := c.add(ctx, db, accounts(db, s), password); err != nil {
+		return s.fail(fmt.Errorf("%s: %w", c.Email, err))
 	}
 	return exitOK
+}
+
+func (c *UserAddCmd) add(ctx context.Context, db *store.DB, a *account.Accounts, password string) error {
+	if !message.ValidAddress(c.Email) {
+		return account.ErrAddress
+	}
+	u := store.User{Email: c.Email, Name: c.Name, Language: c.Language, Admin: c.Admin}
+	_, err := a.Create(ctx, u, password)
+	if errors.Is(err, account.ErrClaimed) {
+		err = c.claim(ctx, db, a, password)
+	}
+	if err != nil {
+		return err
+	}
+	return db.Audit(ctx, operator, "user add", fmt.Sprintf("%s admin=%t", c.Email, c.Admin))
+}
+
+// claim turns the account of a guest, who has received a letter at the
+// address, into a full one, as following a registration link would.
+func (c *UserAddCmd) claim(ctx context.Context, db *store.DB, a *account.Accounts, password string) error {
+	guest, err := db.UserByAddress(ctx, c.Email)
+	if err != nil {
+		return err
+	}
+	if guest.Claimed {
+		return account.ErrClaimed
+	}
+	if c.Admin {
+		return errors.New("the address belongs to a guest, who cannot be made an administrator")
+	}
+	token, err := a.BeginRegistration(ctx, c.Email, c.Language, "")
+	if err != nil {
+		return err
+	}
+	_, err = a.Claim(ctx, account.Claim{Token: token, Name: c.Name, Password: password, Language: c.Language})
+	return err
 }
 
 // UserPasswdCmd sets a password and ends the account's sessions.
 type UserPasswdCmd struct {
 	Place
-	Email string `arg:""`
+	Email string `arg:"" help:"Any address of the account."`
 }
 
 // Run sets it.
 func (c *UserPasswdCmd) Run(ctx context.Context, s *Streams) int {
-	password, err := firstLine(s.In)
+	password, err := s.password()
 	if err != nil {
 		return s.fail(err)
 	}
@@ -67,11 +104,17 @@ func (c *UserPasswdCmd) Run(ctx context.Context, s *Streams) int {
 	}
 	defer db.Close()
 	u, err := db.UserByAddress(ctx, c.Email)
+	if err == nil && !u.Claimed {
+		err = errors.New("a guest, who has no password; user add makes it an account")
+	}
 	if err == nil {
 		err = accounts(db, s).SetPassword(ctx, u.ID, password)
 	}
+	if err == nil {
+		err = db.Audit(ctx, operator, "user passwd", u.Email)
+	}
 	if err != nil {
-		return s.fail(err)
+		return s.fail(fmt.Errorf("%s: %w", c.Email, err))
 	}
 	return exitOK
 }
@@ -124,7 +167,7 @@ func (c *UserListCmd) Run(ctx context.Context, s *Streams) int {
 		if u.Claimed {
 			state = "account"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.ID, state, u.Email, display(u.Name))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.ID, state, display(u.Email), display(u.Name))
 	}
 	if err := w.Flush(); err != nil {
 		return s.fail(err)
@@ -136,9 +179,15 @@ func accounts(db *store.DB, s *Streams) *account.Accounts {
 	return account.New(account.Config{DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(s.Err, nil))})
 }
 
-// firstLine reads a password: at most 4 KiB, without the line end.
-func firstLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+// password reads the first line of standard input: at most 4 KiB, without the
+// line end. Whoever sits at a terminal is told what it waits for.
+func (s *Streams) password() (string, error) {
+	if f, ok := s.In.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprint(s.Err, "password (it shows as you type): ")
+		}
+	}
+	line, err := bufio.NewReader(io.LimitReader(s.In, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
@@ -147,14 +196,4 @@ func firstLine(r io.Reader) (string, error) {
 		return "", errors.New("no password on standard input")
 	}
 	return line, nil
-}
-
-// display keeps outside text from steering the operator's terminal.
-func display(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

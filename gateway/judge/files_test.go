@@ -31,6 +31,9 @@ func TestSignedFiles(t *testing.T) {
 		{name: "sgn by name", build: sole("contract.pdf.sgn"), want: passed},
 		{name: "sign by name, other case", build: sole("contract.pdf.SIGN"), want: passed},
 		{name: "by stem", build: sole("contract.p7s"), want: passed},
+		{name: "by stem, changed", build: func(k kit) string {
+			return letter(mixed(text("n"), file("contract.pdf", "changed"), file("contract.p7s", string(k.sign(pdf, k.anna)))))
+		}, want: failedWith("HASH_FAILURE", rem.ReasonSignatureFailed, "contract.pdf: the signature contract.p7s does not match the file")},
 		{name: "by digest", build: sole("signature.p7s"), want: passed},
 		{name: "by media type and digest", build: func(k kit) string {
 			return letter(mixed(file("contract.pdf", pdf), attach("whatever", "application/pkcs7-signature", string(k.sign(pdf, k.anna)))))

@@ -203,3 +203,19 @@ func TestFacts(t *testing.T) {
 		t.Errorf("last check %+v", last)
 	}
 }
+
+// TestSignatureSaysSo: what is wrong stands in the signature, too, and a
+// broken one covers nothing.
+func TestSignatureSaysSo(t *testing.T) {
+	k := use(t, cmstest.P256)
+	body := text("I agree.")
+	s := k.judge(letter(k.signed(body, k.boris)), k.request()).Signatures[0]
+	last := s.Checks[len(s.Checks)-1]
+	if s.Indication != "TOTAL-FAILED" || s.SubIndication != "SIG_CONSTRAINTS_FAILURE" || last.Name != checkSender || last.Status != "failed" {
+		t.Errorf("signature of another: %s %s %+v", s.Indication, s.SubIndication, last)
+	}
+	f := k.judge(letter(signedWith(body, p7s([]byte("rubbish")))), k.request())
+	if len(f.Signatures) != 1 || len(f.Signatures[0].Covers) > 0 || len(f.Uncovered) != 1 || len(f.Documents[0].Signatures) > 0 {
+		t.Errorf("broken signature: %+v, uncovered %v", f.Signatures, f.Uncovered)
+	}
+}

@@ -1,0 +1,58 @@
+package smtpd
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+)
+
+// feed is the engine's listener: connections come to it once they are TLS.
+type feed struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+// push is false when the engine is gone.
+func (f *feed) push(c net.Conn) bool {
+	select {
+	case f.conns <- c:
+		return true
+	case <-f.done:
+		return false
+	}
+}
+
+// Accept is part of net.Listener.
+func (f *feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close is part of net.Listener.
+func (f *feed) Close() error {
+	f.once.Do(func() { close(f.done) })
+	return nil
+}
+
+// Addr is part of net.Listener.
+func (f *feed) Addr() net.Addr { return feedAddr{} }
+
+type feedAddr struct{}
+
+func (feedAddr) Network() string { return "smtpd" }
+func (feedAddr) String() string  { return "smtpd" }
+
+// engineLog takes the engine's own reports: recovered panics and broken
+// connections.
+type engineLog struct{ log *slog.Logger }
+
+func (l engineLog) Printf(format string, v ...any) {
+	l.log.Error("smtp engine", "report", fmt.Sprintf(format, v...))
+}
+func (l engineLog) Println(v ...any) { l.log.Error("smtp engine", "report", fmt.Sprintln(v...)) }
