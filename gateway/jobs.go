@@ -47,10 +47,7 @@ func (g *Gateway) dropJob(id string, now time.Time) store.Job {
 // Run carries out jobs until ctx ends: the gateway's own steps and those that
 // cmd adds (such as renewing the demo's CRL).
 func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
-	steps := map[string]Step{
-		jobNotice: g.notice, jobExpire: g.expire, jobRegister: g.sendRegistration,
-		jobDrop: g.drop, jobClean: g.clean,
-	}
+	steps := g.steps()
 	for kind, s := range more {
 		steps[kind] = s
 	}
@@ -72,6 +69,14 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 	}
 	wg.Wait()
 	return nil
+}
+
+// steps are the gateway's own.
+func (g *Gateway) steps() map[string]Step {
+	return map[string]Step{
+		jobNotice: g.notice, jobExpire: g.expire, jobRegister: g.sendRegistration,
+		jobDrop: g.drop, jobClean: g.clean,
+	}
 }
 
 func (g *Gateway) worker(ctx context.Context, kinds []string, steps map[string]Step) {

@@ -17,7 +17,9 @@ import (
 const contract = "%PDF-1.7\n\x00\x01\xff contract no. 7\n"
 
 // sign makes a detached signature.
-func sign(t testing.TB, p cmstest.Party, content string) string { return signature(t, p, content, true) }
+func sign(t testing.TB, p cmstest.Party, content string) string {
+	return signature(t, p, content, true)
+}
 
 func signature(t testing.TB, p cmstest.Party, content string, detached bool) string {
 	t.Helper()

@@ -236,7 +236,7 @@ func TestCheckNamesTampering(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, p *place) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
-				own := p
+				var own *place
 				if p.Driver == "sqlite" {
 					own = sqlitePlace(t)
 				} else {

@@ -140,7 +140,7 @@ func (s *server) removeCertificate(v *visit) error {
 	if err != nil || sha.IsZero() {
 		return store.ErrNotFound
 	}
-	if err := s.DB.RemoveUserCertificate(v.r.Context(), user.ID, sha); err != nil {
+	if err := s.Accounts.RemoveCertificate(v.r.Context(), user.ID, sha); err != nil {
 		return err
 	}
 	v.subject = sha.String()

@@ -115,7 +115,7 @@ func (s *server) showLetter(v *visit, status int, c *store.ConsignmentRow, d let
 		return err
 	}
 	p := s.page(v, "letter.title")
-	d.Signers = p.signatures(sub.Finding.Signatures, "")
+	d.Signers = p.signatures(oncePerCertificate(sub.Finding.Signatures), "")
 	d.Verdict = p.verdict(sub.Finding.Verdict)
 	d.Sender, d.SenderName = safe(c.Sender), safe(c.SenderName)
 	d.Sent, d.Until, d.Received = p.moment(c.Time), p.moment(c.Expires), p.moment(c.ReceivedAt)
@@ -139,6 +139,19 @@ func (s *server) showLetter(v *visit, status int, c *store.ConsignmentRow, d let
 	}
 	p.Data = d
 	return s.render(v, status, "letter", p)
+}
+
+// oncePerCertificate names a person once who signed several files.
+func oncePerCertificate(list []rem.Signature) []rem.Signature {
+	seen := map[rem.Digest]bool{}
+	var out []rem.Signature
+	for _, s := range list {
+		if s.CertificateSHA256.IsZero() || !seen[s.CertificateSHA256] {
+			seen[s.CertificateSHA256] = true
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 func has(u *store.User, address string) bool {

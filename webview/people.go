@@ -117,7 +117,7 @@ func (s *server) language(v *visit) error {
 		return errForm
 	}
 	if v.user != nil && v.user.Language != lang {
-		if err := s.DB.SetProfile(v.r.Context(), v.user.ID, v.user.Name, lang); err != nil {
+		if err := s.Accounts.SetLanguage(v.r.Context(), v.user, lang); err != nil {
 			return err
 		}
 	}

@@ -128,7 +128,10 @@ func tomlError(path string, err error) error {
 	var wrong *toml.DecodeError
 	if errors.As(err, &wrong) {
 		line, _ := wrong.Position()
-		return fmt.Errorf("%s:%d: %s %w", path, line, strings.Join(wrong.Key(), "."), err)
+		if len(wrong.Key()) > 0 {
+			err = fmt.Errorf("%s: %w", strings.Join(wrong.Key(), "."), err)
+		}
+		return fmt.Errorf("%s:%d: %w", path, line, err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

@@ -141,7 +141,7 @@ func TestConfigRefused(t *testing.T) {
 		{strings.Replace(required, "docs.example.org", "user@docs.example.org", 1), "base_url: "},
 		{strings.Replace(required, `"example.org"`, `"example org"`, 1), "domain: "},
 		{"data = ", ":1: "},
-		{required + required, ":7: "},
+		{required + required, ":10: tls: "},
 		{strings.Repeat("#", maxConfig+1), "larger than"},
 	} {
 		_, err := readConfig(configFile(t, c.text))

@@ -176,7 +176,7 @@ func (c *UserListCmd) Run(ctx context.Context, s *Streams) int {
 }
 
 func accounts(db *store.DB, s *Streams) *account.Accounts {
-	return account.New(account.Config{DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(s.Err, nil))})
+	return account.New(account.Config{DB: db, Now: time.Now, Log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 }
 
 // password reads the first line of standard input: at most 4 KiB, without the

@@ -13,7 +13,10 @@ func recipientOf(row ReportRow) ReportRecipient {
 	for i := range events {
 		events[i].Time = instant(events[i].Time)
 	}
-	sort.SliceStable(events, func(i, j int) bool { return events[i].Time.Before(events[j].Time) })
+	sort.SliceStable(events, func(i, j int) bool {
+		a, b := events[i], events[j]
+		return a.Time.Before(b.Time) || a.Time.Equal(b.Time) && a.Event.Rank() < b.Event.Rank()
+	})
 	return ReportRecipient{Address: c.Recipient, Consignment: c.ID, Expires: instant(c.Expires), Events: events}
 }
 

@@ -97,11 +97,11 @@ func (d *wordJoiner) finish() string {
 // it is, 0 when there is none. It looks no further than the next "?" after the
 // encoding, so that decoding a header is linear.
 func encodedWord(s string) (word, int) {
-	charset, rest, ok := strings.Cut(s[2:min(len(s), 2+80)], "?")
+	charset, _, ok := strings.Cut(s[2:min(len(s), 2+80)], "?")
 	if !ok || !isToken(charset) {
 		return word{}, 0
 	}
-	rest = s[2+len(charset)+1:]
+	rest := s[2+len(charset)+1:]
 	if len(rest) < 2 || rest[1] != '?' {
 		return word{}, 0
 	}

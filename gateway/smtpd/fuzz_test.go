@@ -144,9 +144,10 @@ func (m *model) take(verb, code string, last bool) {
 
 // letter reads to CRLF.CRLF and undoes the doubling of dots.
 func (m *model) letter() {
-	text, ok := m.in, bytes.HasPrefix(m.in, []byte(".\r\n"))
+	var text []byte
+	ok := bytes.HasPrefix(m.in, []byte(".\r\n"))
 	if ok {
-		text, m.in = nil, m.in[3:]
+		m.in = m.in[3:]
 	} else if text, ok = m.until("\r\n.\r\n"); ok {
 		text = append(bytes.Clone(text), "\r\n"...)
 	}

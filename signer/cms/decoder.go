@@ -220,8 +220,10 @@ func (d *decoder) leave() {
 	if d.err != nil {
 		return
 	}
-	if d.top().indefinite && (d.readByte() != 0 || d.readByte() != 0) {
-		d.malformed("bad end-of-contents")
+	if d.top().indefinite {
+		if first, second := d.readByte(), d.readByte(); first != 0 || second != 0 {
+			d.malformed("bad end-of-contents")
+		}
 	}
 	if d.err == nil {
 		d.frames = d.frames[:len(d.frames)-1]

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,6 +25,15 @@ const (
 	AcceptanceRejectionExpiry        Event = "AcceptanceRejectionExpiry"
 	RecipientVerification            Event = "RecipientVerification"
 )
+
+// Rank orders events of one moment as they follow from one another: what is
+// accepted is then handed over.
+func (e Event) Rank() int {
+	return slices.Index([]Event{
+		SubmissionAcceptance, SubmissionRejection, NotificationForAcceptance, NotificationForAcceptanceFailure,
+		ConsignmentAcceptance, ContentHandover, AcceptanceRejectionExpiry, RecipientVerification,
+	}, e)
+}
 
 // Grade says how well a recipient's act is tied to him, weakest first.
 type Grade string
