@@ -189,6 +189,35 @@ func (c *checker) digestColumns() error {
 	}, "SELECT submission, place, sha256, body FROM signatures")
 }
 
+// signedOctets compares the table that finds repeated octets with the
+// submissions it was taken from.
+func (c *checker) signedOctets() error {
+	for _, q := range []struct{ problem, text string }{
+		{"submission %s: is filed under signed octets, recipients or a time that are not its own",
+			`SELECT o.submission FROM signed_octets o LEFT JOIN submissions s
+				ON s.id = o.submission AND s.account = o.account AND s.audience = o.audience AND s.time = o.time
+			WHERE s.id IS NULL OR NOT EXISTS (SELECT 1 FROM documents d WHERE d.submission = o.submission AND d.signed_sha256 = o.digest)`},
+		{"submission %s: its signed octets are not filed",
+			`SELECT DISTINCT s.id FROM documents d JOIN submissions s ON s.id = d.submission
+			WHERE d.signed_sha256 IS NOT NULL
+			AND NOT EXISTS (SELECT 1 FROM signed_octets o WHERE o.account = s.account AND o.digest = d.signed_sha256 AND o.audience = s.audience)
+			AND (SELECT COUNT(*) FROM signed_octets o WHERE o.account = s.account AND o.digest = d.signed_sha256) < 2`},
+	} {
+		err := c.each(func(scan func(...any) error) error {
+			var id string
+			if err := scan(&id); err != nil {
+				return err
+			}
+			c.problem(q.problem, id)
+			return nil
+		}, q.text)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // progress is a consignment's state beside the counts of its evidence.
 type progress struct {
 	id                                                        string

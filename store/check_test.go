@@ -214,6 +214,9 @@ func TestCheckNamesTampering(t *testing.T) {
 		{"document renamed", func(w *world, x exec) { x("UPDATE documents SET body = REPLACE(body, 'pdf', 'doc')") }, "says otherwise about documents[0].name"},
 		{"document removed", func(w *world, x exec) { x("DELETE FROM documents") }, "says otherwise about documents"},
 		{"document's digest", func(w *world, x exec) { x("UPDATE documents SET signed_sha256 = $1", zero) }, "filed under other digests"},
+		{"repetition forgotten", func(w *world, x exec) { x("DELETE FROM signed_octets") }, "its signed octets are not filed"},
+		{"repetition redirected", func(w *world, x exec) { x("UPDATE signed_octets SET audience = $1", zero) }, "are not its own"},
+		{"repetition invented", func(w *world, x exec) { x("UPDATE signed_octets SET digest = $1", zero) }, "are not its own"},
 		{"signature's verdict", func(w *world, x exec) {
 			x("UPDATE signatures SET body = REPLACE(body, 'TOTAL-PASSED', 'INDETERMINATE')")
 		}, "says otherwise about signatures[0].indication"},

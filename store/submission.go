@@ -27,6 +27,7 @@ type NewSubmission struct {
 type packed struct {
 	NewSubmission
 	row          []any
+	audience     rem.Digest
 	consignments [][]any
 	finding      findingRows
 	evidence     []sealed
@@ -66,9 +67,10 @@ func pack(n NewSubmission) (*packed, error) {
 			c.ID, c.Submission, i, c.Recipient, c.Expires, n.Links[c.ID], StatePending, nil, "", 0, "",
 		})
 	}
+	p.audience = audience(recipients)
 	p.row = []any{
 		s.ID, s.Account, s.Sender, shown(s.SenderName, 1000), s.Time, s.Repeats, s.Letter.Ref.SHA256, s.Letter.Ref.Size,
-		audience(recipients), envelope, letter, finding,
+		p.audience, envelope, letter, finding,
 	}
 	return p, nil
 }
@@ -99,6 +101,9 @@ func (p *packed) add(t *tx) error {
 		return err
 	}
 	if err := t.addFindingRows(p.finding); err != nil {
+		return err
+	}
+	if err := t.addSigned(p); err != nil {
 		return err
 	}
 	_, err = t.insert(insertion{
@@ -136,28 +141,6 @@ func (db *DB) SubmissionByRetryKey(ctx context.Context, key rem.Digest, since ti
 	err := db.read(ctx).get([]any{&id}, "SELECT submission FROM retry_keys WHERE hash = $1 AND time >= $2", key, since)
 	if err != nil {
 		return "", fmt.Errorf("retry key: %w", err)
-	}
-	return id, nil
-}
-
-// SubmissionBySigned finds the account's earliest submission of one of these
-// signed octets to another set of recipients than the given: ErrNotFound.
-func (db *DB) SubmissionBySigned(ctx context.Context, account string, signed []rem.Digest, recipientsNotIn []string) (string, error) {
-	args := []any{account, audience(recipientsNotIn)}
-	for _, d := range signed {
-		if !d.IsZero() {
-			args = append(args, d)
-		}
-	}
-	if len(args) == 2 {
-		return "", fmt.Errorf("submission by signed octets: %w", ErrNotFound)
-	}
-	var id string
-	err := db.read(ctx).get([]any{&id}, `SELECT id FROM submissions WHERE account = $1 AND audience <> $2
-		AND id IN (SELECT submission FROM documents WHERE signed_sha256 IN (`+dollars(3, len(args)-2)+`))
-		ORDER BY time, id LIMIT 1`, args...)
-	if err != nil {
-		return "", fmt.Errorf("submission by signed octets: %w", err)
 	}
 	return id, nil
 }

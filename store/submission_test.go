@@ -102,33 +102,6 @@ func TestFailedSubmissionLeavesNothing(t *testing.T) {
 	})
 }
 
-func TestSubmissionBySigned(t *testing.T) {
-	onEveryEngine(t, func(t *testing.T, p *place) {
-		db := p.open(t)
-		sender := addUser(t, db, "alice@example.test")
-		n := letter(sender, p.clock.now(), "bob@Example.test", "carol@example.test")
-		must(t, db.AddSubmission(ctx, n))
-		signed := []rem.Digest{{}, rem.DigestOf([]byte("other")), n.Accepted.Submission.Finding.Documents[0].SignedSHA256}
-		for _, c := range []struct {
-			name, account string
-			signed        []rem.Digest
-			to            []string
-			found         bool
-		}{
-			{"same recipients in another order", sender.ID, signed, []string{"carol@example.test", "bob@example.TEST"}, false},
-			{"another recipient", sender.ID, signed, []string{"dan@example.test"}, true},
-			{"another octet sequence", sender.ID, signed[:2], []string{"dan@example.test"}, false},
-			{"another account", "other", signed, []string{"dan@example.test"}, false},
-			{"nothing signed", sender.ID, signed[:1], []string{"dan@example.test"}, false},
-		} {
-			id, err := db.SubmissionBySigned(ctx, c.account, c.signed, c.to)
-			if c.found && (err != nil || id != n.Accepted.Submission.ID) || !c.found && !errors.Is(err, ErrNotFound) {
-				t.Errorf("%s: %q, %v", c.name, id, err)
-			}
-		}
-	})
-}
-
 func TestSentPages(t *testing.T) {
 	onEveryEngine(t, func(t *testing.T, p *place) {
 		db := p.open(t)

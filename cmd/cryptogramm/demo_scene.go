@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/signer/ca"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 	"cryptogramm.ru/cryptogramm/store"
@@ -147,7 +148,7 @@ func (s *demoScene) create(ctx context.Context, i *installation) error {
 // new password.
 func addDemoUser(ctx context.Context, i *installation, u store.User, password string) error {
 	_, err := i.accounts.Create(ctx, u, password)
-	if errors.Is(err, store.ErrExists) {
+	if errors.Is(err, account.ErrClaimed) {
 		old, err := i.db.UserByAddress(ctx, u.Email)
 		if err != nil {
 			return err

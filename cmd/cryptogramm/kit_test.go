@@ -32,7 +32,7 @@ func call(t *testing.T, stdin string, args ...string) answer {
 	var out, errs bytes.Buffer
 	code := run(t.Context(), args, &Streams{In: strings.NewReader(stdin), Out: &out, Err: &errs})
 	a := answer{code, out.String(), errs.String()}
-	if (code == exitOK) != (a.err == "") {
+	if code == exitOK && a.err != "" || code == exitUsage && a.err == "" {
 		t.Errorf("%q: exit %d with %q on standard error", args, code, a.err)
 	}
 	for _, text := range []string{a.out, a.err} {
