@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store"
@@ -29,33 +26,25 @@ func (g *Gateway) clean(ctx context.Context, j *store.Job) (store.Outcome, error
 	if err := g.cleanBlobs(ctx, now.Add(-leftover)); err != nil {
 		return store.Outcome{}, err
 	}
-	// Named after its hour: however often the node starts, and queues a
-	// cleaning then, one an hour remains.
-	next := store.Job{Kind: jobClean, Subject: g.Node, Node: g.Node, Due: now.Add(leftover), Created: now}
-	next.ID = jobClean + "-" + g.Node + "-" + next.Due.UTC().Format("20060102T15")
-	return store.Outcome{Jobs: []store.Job{next}}, nil
+	return store.Outcome{Jobs: []store.Job{g.cleanJob(now.Add(leftover))}}, nil
+}
+
+// cleanJob is named after its hour: however many of them follow from the starts
+// of a node, one an hour remains.
+func (g *Gateway) cleanJob(due time.Time) store.Job {
+	id := jobClean + "-" + g.Node + "-" + due.UTC().Format("20060102T15")
+	return store.Job{ID: id, Kind: jobClean, Subject: g.Node, Node: g.Node, Due: due}
 }
 
 // cleanRefused removes the bytes of refused letters that no drop job knows: the
 // process died between their renaming and the commit of the refusal.
 func (g *Gateway) cleanRefused(before time.Time) error {
-	entries, err := os.ReadDir(g.Spool)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), refusedPrefix) || !e.Type().IsRegular() {
-			continue
+	return g.refusedFiles(func(path string, info os.FileInfo) error {
+		if !info.ModTime().Before(before) {
+			return nil
 		}
-		info, err := e.Info()
-		if err == nil && info.ModTime().Before(before) {
-			err = os.Remove(filepath.Join(g.Spool, e.Name()))
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+		return g.dropRefused(path)
+	})
 }
 
 // cleanBlobs removes blobs that no row refers to. Between a letter's Put and
@@ -91,7 +80,7 @@ func (g *Gateway) removeUnreferenced(ctx context.Context, ref rem.Ref) error {
 
 // drop deletes the bytes of a refused letter; their hashes stay in evidence.
 func (g *Gateway) drop(ctx context.Context, j *store.Job) (store.Outcome, error) {
-	if err := os.Remove(g.refusedPath(j.Subject)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := g.dropRefused(g.refusedPath(j.Subject)); err != nil {
 		return store.Outcome{}, err
 	}
 	return store.Outcome{}, g.DB.DropRefusedBytes(ctx, j.Subject)

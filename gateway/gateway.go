@@ -77,6 +77,7 @@ type Limits struct {
 	LinkLife   time.Duration // 0: 30 days
 	DraftLife  time.Duration // 0: 24 h
 	RefusedFor time.Duration // how long refused bytes are kept; 0: 24 h
+	Refused    int64         // octets of all refused letters kept; beyond, only their digests are; 0: 1 GiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -87,6 +88,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Letter == 0 {
 		l.Letter = 100 << 20
+	}
+	if l.Refused == 0 {
+		l.Refused = 1 << 30
 	}
 	if l.Slots == 0 {
 		l.Slots = 2 * runtime.NumCPU()
@@ -104,6 +108,7 @@ type Gateway struct {
 	Config
 	slots   chan struct{}
 	linking sync.RWMutex // held for reading from a letter's blob to its commit; see cleanBlobs
+	refused atomic.Int64 // octets and room of refused letters kept
 	stopped atomic.Bool  // a failed fsync or commit stops intake (R4)
 }
 
@@ -120,14 +125,18 @@ func New(c Config) (*Gateway, error) {
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Policy.LinkLifetime = c.Limits.LinkLife
-	return &Gateway{Config: c, slots: make(chan struct{}, c.Limits.Slots)}, nil
+	g := &Gateway{Config: c, slots: make(chan struct{}, c.Limits.Slots)}
+	if err := g.countRefused(); err != nil {
+		return nil, fmt.Errorf("count refused letters: %w", err)
+	}
+	return g, nil
 }
 
-// NewID is a fresh random id of 26 characters.
+// NewID is a fresh id of 26 characters.
 func (g *Gateway) NewID() string {
-	var b [16]byte
+	var b [11]byte
 	rand.Read(b[:])
-	return rem.IDText(b)
+	return rem.NewID(g.Now(), b)
 }
 
 // LinkToken is the secret part of a consignment's link: derived, so that a

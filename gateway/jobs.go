@@ -55,20 +55,52 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 		return fmt.Errorf("release the jobs of this node's last life: %w", err)
 	}
 	now := g.Now()
-	clean := store.Job{ID: jobClean + "-" + g.Node, Kind: jobClean, Subject: g.Node, Node: g.Node, Due: now, Created: now}
-	if err := g.DB.AddJobs(ctx, []store.Job{clean}); err != nil {
+	first := g.cleanJob(now)
+	first.ID = jobClean + "-" + g.Node // at every start
+	if err := g.DB.AddJobs(ctx, []store.Job{first}); err != nil {
 		return fmt.Errorf("queue spool cleaning: %w", err)
 	}
 	kinds := make([]string, 0, len(steps))
 	for k := range steps {
 		kinds = append(kinds, k)
 	}
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() { g.worker(ctx, kinds, steps) })
-	}
-	wg.Wait()
+	g.dispatch(ctx, kinds, steps)
 	return nil
+}
+
+// maxSteps is how many jobs are carried out at once.
+const maxSteps = 4
+
+// dispatch claims as many jobs at once as there are free hands, so that each
+// begins within its lease, and many share one transaction when there are many.
+func (g *Gateway) dispatch(ctx context.Context, kinds []string, steps map[string]Step) {
+	claiming := store.Claiming{Kinds: kinds, Node: g.Node, Holder: g.Node + "/" + g.NewID(), Lease: leaseTime}
+	hands := make(chan struct{}, maxSteps)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case hands <- struct{}{}:
+		}
+		claiming.Most = cap(hands) - len(hands) + 1 // with the one just taken
+		jobs, err := g.DB.ClaimJobs(ctx, claiming)
+		<-hands
+		for _, j := range jobs {
+			hands <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-hands }()
+				g.step(ctx, &j, steps[j.Kind])
+			})
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+			g.Log.Error("claim jobs", "error", err)
+		}
+		if len(jobs) < claiming.Most { // nothing else is due
+			g.idle(ctx, kinds)
+		}
+	}
 }
 
 // steps are the gateway's own.
@@ -79,23 +111,13 @@ func (g *Gateway) steps() map[string]Step {
 	}
 }
 
-func (g *Gateway) worker(ctx context.Context, kinds []string, steps map[string]Step) {
-	holder := g.Node + "/" + g.NewID()
-	for ctx.Err() == nil {
-		j, err := g.DB.Claim(ctx, kinds, g.Node, holder, leaseTime)
-		if err == nil {
-			g.step(ctx, j, steps[j.Kind])
-			continue
-		}
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			g.Log.Error("claim job", "error", err)
-		}
-		g.idle(ctx, kinds)
-	}
-}
-
 // idle waits for the next due job, for word of a new one, or at most 5 s.
 func (g *Gateway) idle(ctx context.Context, kinds []string) {
+	select {
+	case <-g.DB.Wake():
+		return
+	default:
+	}
 	wait := 5 * time.Second
 	if due, err := g.DB.NextDue(ctx, kinds, g.Node); err == nil {
 		wait = min(wait, max(due.Sub(g.Now()), 50*time.Millisecond))

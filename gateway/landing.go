@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -35,6 +36,7 @@ type HandoverRequest struct {
 	Consignment string
 	User        *store.User // of a claimed account's session; nil for a guest
 	Address     string      // what a guest typed
+	Peer        string      // whence, for the failure budget; "" counts against the consignment alone
 	Language    string
 }
 
@@ -43,7 +45,8 @@ type HandoverRequest struct {
 // later one by an entitled person answers as the first did and changes
 // nothing. It returns the account whose "Received" folder holds the files.
 //
-// Errors: ErrNotFound, ErrGone, ErrAddressMismatch, ErrSessionRequired.
+// Errors: ErrNotFound, ErrGone, ErrAddressMismatch, ErrSessionRequired,
+// account.ErrThrottled and account.ErrBusy.
 func (g *Gateway) Handover(ctx context.Context, h HandoverRequest) (*store.User, error) {
 	c, err := g.DB.Consignment(ctx, h.Consignment)
 	if err != nil {
@@ -106,14 +109,30 @@ func (g *Gateway) entitled(ctx context.Context, c *store.ConsignmentRow, h Hando
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return nil, "", err
 	}
-	if !rem.SameAddress(h.Address, c.Recipient) {
-		return nil, "", ErrAddressMismatch
+	if err := g.addressed(ctx, c, h); err != nil {
+		return nil, "", err
 	}
 	guest, err := g.DB.EnsureGuest(ctx, g.NewID(), c.Recipient, h.Language)
 	if err == nil && guest.Claimed { // since we looked
 		return nil, "", ErrSessionRequired
 	}
 	return guest, rem.GradeConfirmed, err
+}
+
+// addressed checks what a guest typed. A link says neither to whom it was sent
+// nor may it be asked until it does: wrong addresses spend a failure budget.
+// An empty field tells nothing and spends nothing, so that a mail scanner that
+// presses the button does not lock the reader out.
+func (g *Gateway) addressed(ctx context.Context, c *store.ConsignmentRow, h HandoverRequest) error {
+	if h.Address == "" {
+		return ErrAddressMismatch
+	}
+	err := g.Accounts.Guess(ctx, account.Guess{Door: "web", Peer: h.Peer, Subject: "handover:" + c.ID},
+		func() bool { return rem.SameAddress(h.Address, c.Recipient) })
+	if errors.Is(err, account.ErrDenied) {
+		return ErrAddressMismatch
+	}
+	return err
 }
 
 func notFound(err error) error {

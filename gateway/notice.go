@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/gateway/notify"
 	"cryptogramm.ru/cryptogramm/store"
@@ -25,13 +26,9 @@ func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, erro
 	if err != nil {
 		return store.Outcome{}, err
 	}
-	s, err := g.DB.Submission(ctx, c.Submission)
-	if err != nil {
-		return store.Outcome{}, err
-	}
 	record := rem.Record{Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient}
 	if c.ReceivedBy == "" {
-		err = g.mail(ctx, g.compose(ctx, c, s))
+		err = g.notify(ctx, c)
 	}
 	now := g.Now()
 	if err == nil {
@@ -52,7 +49,12 @@ func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, erro
 	}, nil
 }
 
-func (g *Gateway) mail(ctx context.Context, n notify.Notice) error {
+func (g *Gateway) notify(ctx context.Context, c *store.ConsignmentRow) error {
+	documents, err := g.DB.Documents(ctx, c.Submission)
+	if err != nil {
+		return err
+	}
+	n := g.compose(ctx, c, documents)
 	mail, err := notify.Render(n)
 	if err != nil {
 		return err
@@ -60,18 +62,18 @@ func (g *Gateway) mail(ctx context.Context, n notify.Notice) error {
 	return g.Notify.Send(ctx, g.serviceAddress(), n.To, mail, n.MessageID)
 }
 
-func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, s *rem.Submission) notify.Notice {
+func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, documents []rem.Document) notify.Notice {
 	n := notify.Notice{
 		MessageID: g.messageID(rem.ExpectedID(rem.NotificationForAcceptance, c.ID, 0)),
 		From:      message.Address{Mailbox: g.serviceAddress()},
 		To:        c.Recipient,
-		Sender:    message.Address{Name: s.SenderName, Mailbox: s.Sender},
-		Subject:   s.Letter.Subject,
+		Sender:    message.Address{Name: c.SenderName, Mailbox: c.Sender},
+		Subject:   c.Subject,
 		Link:      g.BaseURL + "/l/" + g.LinkToken(c.ID),
 		Expires:   c.Expires,
-		Date:      s.Time,
+		Date:      c.Time,
 	}
-	for _, d := range s.Finding.Documents {
+	for _, d := range documents {
 		if !d.Note {
 			n.Documents = append(n.Documents, d.Name)
 		}
@@ -120,7 +122,7 @@ func (g *Gateway) sendRegistration(ctx context.Context, j *store.Job) (store.Out
 	id := g.messageID(j.Subject[:26])
 	mail, err := notify.RenderRegistration(notify.Registration{
 		MessageID: id, From: message.Address{Mailbox: g.serviceAddress()}, To: r.Address,
-		Link: g.BaseURL + "/register/" + r.Token, Language: r.Language, Date: r.Time,
+		Link: g.BaseURL + "/register/" + r.Token, Language: r.Language, Expires: r.Time.Add(account.RegistrationLife), Date: r.Time,
 	})
 	if err == nil {
 		err = g.Notify.Send(ctx, g.serviceAddress(), r.Address, mail, id)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sort"
 	"strings"
 	"time"
@@ -40,6 +39,9 @@ func (g *Gateway) Receive(ctx context.Context, env rem.Envelope, r io.Reader) (s
 	failpoint("receive/after-spool")
 
 	x, err := g.examine(ctx, env, sp)
+	if lost := sp.durable(); lost != nil {
+		return "", lost
+	}
 	if err != nil || x.earlier != "" {
 		return x.earlier, err
 	}
@@ -201,19 +203,23 @@ func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *
 	if r.Temporary() {
 		return r
 	}
-	path := g.refusedPath(env.ID)
-	if err := os.Rename(sp.path, path); err != nil {
+	path, err := g.keepRefused(env.ID, sp)
+	if err != nil {
 		return err
+	}
+	var jobs []store.Job
+	if path != "" {
+		jobs = []store.Job{g.dropJob(env.ID, now)}
 	}
 	row := store.Refusal{
 		ID: env.ID, Account: env.Account, Sender: env.Login, Reason: string(r.Reason), Text: r.Text,
 		Time: now, Wire: sp.ref, Finding: r.Finding, Spool: path,
 	}
 	failpoint("refuse/before-commit")
-	err := g.DB.AddRefusal(ctx, row, rem.Rejection(env, sp.ref, r, now), []store.Job{g.dropJob(env.ID, now)})
+	err = g.DB.AddRefusal(ctx, row, rem.Rejection(env, sp.ref, r, now), jobs)
 	failpoint("refuse/after-commit")
 	if err != nil {
-		os.Remove(path)
+		g.dropRefused(path)
 		return g.commit(err)
 	}
 	return r

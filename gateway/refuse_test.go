@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -188,4 +189,38 @@ func TestFailedRefusalLeavesNoBytes(t *testing.T) {
 	_, err = w.Receive(t.Context(), env, strings.NewReader(header()+body())) // the id is taken
 	wantError(t, err, store.ErrExists)
 	w.wantSpool()
+}
+
+// Refused letters take a bounded part of the disk, counted over restarts too:
+// beyond it a refusal is attested all the same, and its bytes are not kept.
+func TestRefusedBytesAreBounded(t *testing.T) {
+	letter := header() + body()
+	w := newWorld(t, func(c *Config) { c.Limits.Refused = 2 * (int64(len(letter)) + perFile) })
+	var kept []string
+	for i := range 3 {
+		env := w.envelope(w.anna, bob)
+		_, err := w.Receive(t.Context(), env, strings.NewReader(letter))
+		refused(t, err)
+		if got := w.events(store.EvidenceFilter{Submission: env.ID}); len(got) != 1 {
+			t.Errorf("letter %d: attested %v", i, got)
+		}
+		if i < 2 {
+			kept = append(kept, refusedPrefix+env.ID)
+		}
+	}
+	slices.Sort(kept)
+	w.wantSpool(kept...)
+	again, err := New(w.Config)
+	w.must(err)
+	if again.refused.Load() != w.refused.Load() || again.refused.Load() != w.Limits.Refused {
+		t.Errorf("counted %d, %d after a restart", w.refused.Load(), again.refused.Load())
+	}
+	run := w.runner()
+	w.clock.pass(w.Limits.RefusedFor + time.Minute)
+	run.due(jobDrop, 2)
+	w.wantSpool()
+	if w.refused.Load() != 0 {
+		t.Errorf("%d octets counted after the last is gone", w.refused.Load())
+	}
+	w.fsck()
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,15 +14,18 @@ import (
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
-// spooled is one letter on local disk: its exact wire bytes, fsynced.
+// spooled is one letter on local disk: its exact wire bytes, on their way to
+// being durable.
 type spooled struct {
-	file *os.File
-	path string
-	ref  rem.Ref
+	file    *os.File
+	path    string
+	ref     rem.Ref
+	durable func() error // waits for the file's fsync
 }
 
-// spool streams r to a local file, hashing while it writes. On return the
-// bytes are on disk (file fsync); the name becomes durable with blob.Put.
+// spool streams r to a local file, hashing while it writes. The fsync of the
+// file goes on while the letter is judged: nothing may come of it before
+// durable has answered nil. The name becomes durable with blob.Put.
 //
 // Bare line ends, NUL and excess size are errors of package message; the file
 // is gone then.
@@ -35,9 +38,9 @@ func (g *Gateway) spool(r io.Reader) (*spooled, error) {
 		s.Discard()
 		return nil, storage(err)
 	}
-	ref, err := s.Commit()
+	ref, err := s.End()
 	if err != nil {
-		g.stop("fsync of the spool", err)
+		g.stop("spool", err)
 		s.Discard()
 		return nil, storage(err)
 	}
@@ -46,20 +49,27 @@ func (g *Gateway) spool(r io.Reader) (*spooled, error) {
 		s.Discard()
 		return nil, err
 	}
-	return &spooled{file: f, path: s.Path(), ref: ref}, nil
+	fsync := make(chan error, 1)
+	go func() {
+		_, err := s.Commit()
+		fsync <- err
+	}()
+	durable := sync.OnceValue(func() error {
+		err := <-fsync
+		if err != nil {
+			g.stop("fsync of the spool", err)
+		}
+		return storage(err)
+	})
+	return &spooled{file: f, path: s.Path(), ref: ref, durable: durable}, nil
 }
 
 // remove drops the local file. The blob store has its own copy or link.
 func (s *spooled) remove() {
+	_ = s.durable() // the file is in use until then; whoever needs it has asked
 	s.file.Close()
 	os.Remove(s.path)
 }
-
-// refusedPrefix begins the names of refused letters' files.
-const refusedPrefix = "refused-"
-
-// refusedPath is where the bytes of a refused letter lie for a while.
-func (g *Gateway) refusedPath(id string) string { return filepath.Join(g.Spool, refusedPrefix+id) }
 
 // storage maps "no space" to ErrFull (R5): the sender is asked to try later.
 func storage(err error) error {

@@ -30,51 +30,57 @@ func (t *Trust) Store(ctx context.Context) (*pki.TrustStore, error) {
 	if t.store != nil && t.version == v {
 		return t.store, nil
 	}
-	s, err := LoadTrust(ctx, t.DB)
+	m, err := ReadTrust(ctx, t.DB)
 	if err != nil {
 		return nil, err
 	}
+	s := pki.NewTrustStore(m.Anchors, m.Intermediates, m.CRLs)
 	t.store, t.version = s, v
 	return s, nil
 }
 
-// LoadTrust reads and parses what the database holds.
-func LoadTrust(ctx context.Context, db *store.DB) (*pki.TrustStore, error) {
-	rows, err := db.Anchors(ctx)
+// TrustMaterial is what a trust store is made of.
+type TrustMaterial struct {
+	Anchors       []pki.Anchor
+	Intermediates []*pki.Certificate
+	CRLs          []*pki.CRL
+}
+
+// ReadTrust reads and parses what the database holds.
+func ReadTrust(ctx context.Context, db *store.DB) (TrustMaterial, error) {
+	var m TrustMaterial
+	anchors, err := db.Anchors(ctx)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	var anchors []pki.Anchor
-	for _, a := range rows {
+	for _, a := range anchors {
 		c, err := pki.ParseCertificate(a.DER)
 		if err != nil {
-			return nil, fmt.Errorf("anchor %s: %w", a.SHA256, err)
+			return m, fmt.Errorf("anchor %s: %w", a.SHA256, err)
 		}
-		anchors = append(anchors, pki.Anchor{Certificate: c, Kind: pki.AnchorKind(a.Kind)})
+		m.Anchors = append(m.Anchors, pki.Anchor{Certificate: c, Kind: pki.AnchorKind(a.Kind)})
 	}
 	between, err := db.Intermediates(ctx)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	var intermediates []*pki.Certificate
 	for _, i := range between {
 		c, err := pki.ParseCertificate(i.DER)
 		if err != nil {
-			return nil, fmt.Errorf("intermediate %s: %w", i.SHA256, err)
+			return m, fmt.Errorf("intermediate %s: %w", i.SHA256, err)
 		}
-		intermediates = append(intermediates, c)
+		m.Intermediates = append(m.Intermediates, c)
 	}
 	lists, err := db.CRLs(ctx)
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	var crls []*pki.CRL
 	for _, l := range lists {
 		c, err := pki.ParseCRL(l.DER)
 		if err != nil {
-			return nil, fmt.Errorf("CRL of %s: %w", l.Issuer, err)
+			return m, fmt.Errorf("CRL of %s: %w", l.Issuer, err)
 		}
-		crls = append(crls, c)
+		m.CRLs = append(m.CRLs, c)
 	}
-	return pki.NewTrustStore(anchors, intermediates, crls), nil
+	return m, nil
 }

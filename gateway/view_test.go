@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/json"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,11 @@ func (w *world) shown(u *store.User, id string) map[string]string {
 	return out
 }
 
+var (
+	hidden  = regexp.MustCompile(`(?i)\b(b?cc|(resent|delivered|envelope)-to)\b`)
+	encoded = regexp.MustCompile(`[A-Za-z0-9+/]{24,}=*`) // base64, digests and ids spell anything
+)
+
 // No recipient ever learns of another one, nor whether there was a Bcc.
 func TestRecipientsNeverSeeEachOther(t *testing.T) {
 	const secret = "auditor@secret.test"
@@ -67,7 +73,7 @@ func TestRecipientsNeverSeeEachOther(t *testing.T) {
 			return "BCC: " + secret + "\r\nDelivered-To: " + dora + "\r\n" + beside(sign(t, w.anna.Party, contract))
 		},
 		"opaque": func(w *world) string {
-			return "Bcc : " + secret + "\r\ncc: " + dora + "\r\n" + opaque(t, w.anna.Party, body())
+			return "Bcc: " + secret + "\r\ncc: " + dora + "\r\n" + opaque(t, w.anna.Party, body())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,8 +99,11 @@ func TestRecipientsNeverSeeEachOther(t *testing.T) {
 							t.Errorf("%s of %s names %s", what, one, other)
 						}
 					}
-					if low := strings.ToLower(s); strings.Contains(low, "bcc") || strings.Contains(low, "resent-to") || strings.Contains(low, "delivered-to") {
-						t.Errorf("%s of %s tells of a Bcc:\n%s", what, one, s)
+					if strings.HasSuffix(what, "signature") { // octets
+						continue
+					}
+					if field := hidden.FindString(encoded.ReplaceAllString(s, "")); field != "" {
+						t.Errorf("%s of %s tells of a field %s", what, one, field)
 					}
 				}
 				if !strings.Contains(seen["report"], one) || !strings.Contains(seen["letter"], one) {
@@ -191,9 +200,10 @@ func TestWhoMaySeeWhat(t *testing.T) {
 	look("bob before he received", waiting, toBob.ID)
 	bobs := w.take(toBob)
 	doras := w.take(toDora)
+	stranger := w.account("x@in.test", "X").user
 	for _, id := range []string{id, toBob.ID, toDora.ID} {
 		look("nobody", nil, id)
-		look("a stranger", w.account("x"+id[:5]+"@in.test", "X").user, id)
+		look("a stranger", stranger, id)
 		look("a recipient who has not received", w.carol.user, id)
 	}
 	look("bob", bobs, toBob.ID, "document", "draft", "letter", "report", "signature", "view")

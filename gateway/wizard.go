@@ -210,6 +210,11 @@ func (g *Gateway) ownSignature(ctx context.Context, signature, text []byte, part
 	if err != nil {
 		return rem.Signature{}, err
 	}
+	release, err := g.slot(ctx) // an upload costs what a letter costs
+	if err != nil {
+		return rem.Signature{}, err
+	}
+	defer release()
 	f := judge.Files(ctx, judge.FileRequest{
 		Verifier: &signer.Verifier{Trust: trust}, Now: g.Now(), TempDir: g.Spool, Log: g.Log, Name: "signature",
 		Signature: source(signature), Content: source(text),

@@ -123,7 +123,7 @@ func TestAcknowledgeRefuses(t *testing.T) {
 		"another certificate of hers": {func(r *store.Protocol) string { return sign(t, second, string(r.Body)) }, rem.ReasonSignerNotSender},
 		"the sender's":                {func(r *store.Protocol) string { return sign(t, w.anna.Party, string(r.Body)) }, rem.ReasonSignerNotSender},
 		"changed bytes":               {func(r *store.Protocol) string { return sign(t, w.carol.Party, string(r.Body)+" ") }, rem.ReasonSignatureFailed},
-		"other content inside":        {func(r *store.Protocol) string { return signature(t, w.carol.Party, "yes", false) }, rem.ReasonSignatureFailed},
+		"other content inside":        {func(r *store.Protocol) string { return signature(t, w.carol.Party, "yes", false) }, ""},
 		"key and certificate apart":   {func(r *store.Protocol) string { return forge(t, swapped, string(r.Body), nothing) }, rem.ReasonSignatureFailed},
 		"no signature":                {func(*store.Protocol) string { return "" }, ""},
 		"text":                        {func(*store.Protocol) string { return "yes, I agree" }, ""},

@@ -73,6 +73,9 @@ func readContent(ctx context.Context, job Job, sd *cms.SignedData) (*content, er
 	if err := c.prepare(sd.Signers); err != nil {
 		return nil, err
 	}
+	if !sd.Attached && job.Known.fill(c) {
+		return c, nil
+	}
 	if err := withSource(ctx, source, func(r io.Reader) error { _, err := io.CopyBuffer(c, r, make([]byte, readSize)); return err }); err != nil {
 		return nil, err
 	}
@@ -84,6 +87,20 @@ func readContent(ctx context.Context, job Job, sd *cms.SignedData) (*content, er
 		return c, nil
 	}
 	return c, withSource(ctx, source, func(r io.Reader) (err error) { c.isSet, err = cms.IsAttributes(r); return err })
+}
+
+// fill completes prepared content by what is known of it, if that is enough.
+func (k *Known) fill(c *content) bool {
+	for _, s := range c.sums {
+		if k == nil || k.Digests[s.algorithm.Name] == nil {
+			return false
+		}
+	}
+	for _, s := range c.sums {
+		s.value = k.Digests[s.algorithm.Name]
+	}
+	c.found, c.isSet, c.size = true, k.IsAttributes, k.Size
+	return true
 }
 
 // prepare lists SHA-256 and the digests of the signers, each once. Those not known are Check's finding.

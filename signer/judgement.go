@@ -32,6 +32,7 @@ func pathChecks() []string {
 type judgement struct {
 	*Verifier
 	at      time.Time
+	effort  *pki.Effort
 	sd      *cms.SignedData
 	content *content
 	paths   map[[32]byte]pki.Path // by leaf, since many signatures may name the same one
@@ -46,6 +47,7 @@ func (j *judgement) validate(si *cms.SignerInfo) Validation {
 		ContentType:  j.sd.ContentType,
 		Certificates: j.sd.Certificates,
 		Digest:       j.content.digest,
+		Effort:       j.effort,
 	})
 	v.merge(checked.Verdict, checked.Checks)
 	v.Format, v.Algorithm, v.ClaimedTime = checked.Format, checked.Algorithm, checked.ClaimedTime
@@ -100,7 +102,7 @@ func (j *judgement) path(leaf *pki.Certificate) pki.Path {
 	path, known := j.paths[leaf.SHA256]
 	if !known {
 		path = j.trust().Validate(pki.PathRequest{
-			Leaf: leaf, Extra: j.above(leaf), ExtraCRLs: j.sd.CRLs, At: j.at, ExtKeyUsages: j.ExtKeyUsages,
+			Leaf: leaf, Extra: j.above(leaf), ExtraCRLs: j.sd.CRLs, At: j.at, ExtKeyUsages: j.ExtKeyUsages, Effort: j.effort,
 		})
 		j.paths[leaf.SHA256] = path
 	}

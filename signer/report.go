@@ -22,8 +22,17 @@ const (
 type Job struct {
 	Signature cms.Source
 	Content   cms.Source // the detached content, decoded; nil: none at hand, or it is inside
+	Known     *Known     // of Content, which is then read only for a digest that is not in it; nil: nothing
 	Attached  Attached
-	At        time.Time // the moment the certificates have to be valid at
+	At        time.Time   // the moment the certificates have to be valid at
+	Effort    *pki.Effort // shared by the jobs of one letter; nil: every job has its own limits alone
+}
+
+// Known is what an earlier pass over detached content has found out about it.
+type Known struct {
+	Size         int64             // octets
+	IsAttributes bool              // as cms.IsAttributes answers
+	Digests      map[string][]byte // by pki.Hash.Name, SHA-256 among them
 }
 
 // Kind is what the signature octets turned out to be.

@@ -55,7 +55,7 @@ func (v *Verifier) Verify(ctx context.Context, job Job) (report *Report, err err
 		copy(report.ContentSHA256[:], c.sums[0].value)
 		report.ContentSize, report.ContentIsAttributes = c.size, c.isSet
 	}
-	j := judgement{Verifier: v, at: job.At, sd: sd, content: c, paths: map[[32]byte]pki.Path{}}
+	j := judgement{Verifier: v, at: job.At, effort: job.Effort, sd: sd, content: c, paths: map[[32]byte]pki.Path{}}
 	for i := range sd.Signers {
 		if err := ctx.Err(); err != nil {
 			return nil, err

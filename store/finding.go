@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store/rem"
@@ -128,10 +130,23 @@ func (t *tx) addFindingRows(r findingRows) error {
 	return err
 }
 
+// Documents lists the documents of a submission, none for an unknown one.
+func (db *DB) Documents(ctx context.Context, submission string) ([]rem.Document, error) {
+	out, err := db.read(ctx).documents(submission)
+	if err != nil {
+		return nil, fmt.Errorf("documents of %s: %w", submission, err)
+	}
+	return out, nil
+}
+
+func (s *session) documents(submission string) ([]rem.Document, error) {
+	return list(s, func(d *rem.Document) []any { return []any{document{d}} },
+		"SELECT body FROM documents WHERE submission = $1 ORDER BY place", submission)
+}
+
 // loadFinding completes a submission's finding from its rows.
 func (s *session) loadFinding(id string, f *rem.Finding) error {
-	documents, err := list(s, func(d *rem.Document) []any { return []any{document{d}} },
-		"SELECT body FROM documents WHERE submission = $1 ORDER BY place", id)
+	documents, err := s.documents(id)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,43 +79,60 @@ func claimable(kinds []string, node string, from int, leg string) (text string, 
 	return strings.Join(legs, " UNION ALL "), args
 }
 
-// Claim takes the job that has been due longest, among those of these kinds
-// for this node or any, for the length of a lease: ErrNotFound when nothing is
-// due. A job whose lease has run out is due again. The claim is durable, and
-// exclusive among all processes: its condition stands outside the subselect
-// too, for PostgreSQL checks only that again after waiting for a rival.
-func (db *DB) Claim(ctx context.Context, kinds []string, node, holder string, lease time.Duration) (*Job, error) {
-	if len(kinds) == 0 {
+// Claiming says which jobs a claim takes: of these kinds, for this node or any.
+type Claiming struct {
+	Kinds        []string
+	Node, Holder string
+	Lease        time.Duration
+	Most         int // how many, at least 1
+}
+
+// ClaimJobs takes the jobs that have been due longest for the length of a
+// lease: ErrNotFound when nothing is due. A job whose lease has run out is due
+// again. The claim is durable, and exclusive among all processes: its condition
+// stands outside the subselect too, for PostgreSQL checks only that again after
+// waiting for a rival.
+func (db *DB) ClaimJobs(ctx context.Context, c Claiming) ([]Job, error) {
+	if len(c.Kinds) == 0 {
 		return nil, ErrNotFound
 	}
-	legs, legArgs := claimable(kinds, node, 4, "due <= $1 AND lease < $1 ORDER BY due, id LIMIT 1")
-	candidate := "SELECT id FROM (" + legs + ") candidates ORDER BY due, id LIMIT 1"
-	update := "UPDATE jobs SET holder = $2, lease = $3, attempts = attempts + 1 WHERE id = (" + candidate +
-		") AND due <= $1 AND lease < $1 RETURNING " + jobColumns
-	var j Job
+	const due = "due <= $1 AND lease < $1"
+	// A number and no parameter: SQLite compiles a statement anew whenever the
+	// parameter of a LIMIT is bound.
+	first := fmt.Sprintf(" ORDER BY due, id LIMIT %d", max(c.Most, 1))
+	legs, legArgs := claimable(c.Kinds, c.Node, 4, due+first)
+	update := "UPDATE jobs SET holder = $2, lease = $3, attempts = attempts + 1 WHERE id IN (SELECT id FROM (" + legs +
+		") candidates" + first + ") AND " + due + " RETURNING " + jobColumns
 	for {
-		due := false
-		err := db.write(ctx, func(t *tx) error {
-			args := append([]any{t.now, holder, t.now.Add(lease)}, legArgs...)
-			err := t.get(jobRow(&j), update, args...)
-			if !errors.Is(err, ErrNotFound) {
+		var jobs []Job
+		err := db.write(ctx, func(t *tx) (err error) {
+			jobs, err = list(&t.session, jobRow, update, append([]any{t.now, c.Holder, t.now.Add(c.Lease)}, legArgs...)...)
+			if err != nil || len(jobs) > 0 {
 				return err
 			}
 			// Nothing due, or a rival was faster: then look again.
 			var id string
-			legs, more := claimable(kinds, node, 2, "due <= $1 AND lease < $1 ORDER BY due, id LIMIT 1")
-			err = t.get([]any{&id}, "SELECT id FROM ("+legs+") candidates LIMIT 1", append([]any{t.now}, more...)...)
-			due = err == nil
-			return err
+			legs, more := claimable(c.Kinds, c.Node, 2, due+" ORDER BY due, id LIMIT 1")
+			return t.get([]any{&id}, "SELECT id FROM ("+legs+") candidates LIMIT 1", append([]any{t.now}, more...)...)
 		})
-		if err == nil && due {
+		if err == nil && len(jobs) == 0 {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("claim job: %w", err)
+			return nil, fmt.Errorf("claim jobs: %w", err)
 		}
-		return &j, nil
+		slices.SortFunc(jobs, func(a, b Job) int { return cmp.Or(a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID)) })
+		return jobs, nil
 	}
+}
+
+// Claim takes the one job that has been due longest; see ClaimJobs.
+func (db *DB) Claim(ctx context.Context, kinds []string, node, holder string, lease time.Duration) (*Job, error) {
+	jobs, err := db.ClaimJobs(ctx, Claiming{Kinds: kinds, Node: node, Holder: holder, Lease: lease, Most: 1})
+	if err != nil {
+		return nil, err
+	}
+	return &jobs[0], nil
 }
 
 // NextDue is when the next job of these kinds comes due for this node: by its

@@ -2,7 +2,7 @@ package webview
 
 import (
 	"net/http"
-	"strings"
+	"path"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
@@ -75,10 +75,11 @@ func (s *server) askLogin(v *visit) {
 }
 
 // localPath is p when it is a plain path of this site, else "". "//host" and
-// "/\host" leave the site in browsers.
+// "/\host" leave the site in browsers; "/..//host" may, in those that tidy a
+// path before they read it.
 func localPath(p string) string {
 	const most = 300 // octets
-	if len(p) == 0 || len(p) > most || p[0] != '/' || strings.HasPrefix(p, "//") {
+	if len(p) == 0 || len(p) > most || p[0] != '/' || path.Clean(p) != p {
 		return ""
 	}
 	for _, c := range []byte(p) {

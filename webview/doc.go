@@ -19,6 +19,16 @@
 //   - All links point into this site by path; mails take theirs from the
 //     configured base URL, never from a Host header.
 //
+// What the holder of a link learns before receipt: signer, sender, times, how
+// many files, and whether the recipient's address belongs to a claimed account,
+// since only its session may confirm then. He who was mailed the link knows
+// that about himself; the address is not shown, and guessing at it spends the
+// failure budget of account.Guess. Nobody without a link learns who has an
+// account: login and registration answer alike, and do the same work.
+//
+// Failure budgets count the connection's own address. Behind a proxy that is
+// the proxy's: forwarded addresses are not believed.
+//
 // Deliberately absent: scripts, remote content, an own session store (package
 // account has it), TLS and timeouts of the listener (the caller's http.Server).
 package webview

@@ -89,15 +89,16 @@ func (v *visit) handOut(d *gateway.Download) error {
 	return nil
 }
 
-// hold copies r to w one read behind: the last octets go out only when r has
-// ended well, and of a small file nothing goes out before. A digest is known at the end, and by then a client that was told
-// the length would have taken damaged bytes for the whole file.
+// hold copies r to w one buffer behind: the last octets go out only when r has
+// ended well, and of a file that fits one buffer nothing goes out before. A
+// digest is known at the end, and by then a client that was told the length
+// would have taken damaged bytes for the whole file.
 func hold(w io.Writer, r io.Reader) error {
 	const size = 64 << 10
 	buf, other := make([]byte, size), make([]byte, size)
 	var held []byte
 	for {
-		n, err := r.Read(buf)
+		n, err := fill(r, buf)
 		if err != nil && err != io.EOF {
 			return err
 		}
@@ -114,6 +115,17 @@ func hold(w io.Writer, r io.Reader) error {
 			return werr
 		}
 	}
+}
+
+// fill reads until buf is full or r ends, which it says as r does: io.ReadFull
+// would not tell an end from a reader that breaks with io.ErrUnexpectedEOF.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
 }
 
 // attach sets the headers of a file that is saved and never shown.

@@ -79,6 +79,14 @@ func TestHoldKeepsTheEndBack(t *testing.T) {
 		if !errors.Is(err, errDamaged) || n > 0 && got.Len() >= n {
 			t.Errorf("%d: %v, yet %d octets went out", n, err, got.Len())
 		}
+		// However small the pieces: a small file is whole or not there at all.
+		for _, broken := range []error{errDamaged, io.ErrUnexpectedEOF} {
+			got.Reset()
+			err = hold(&got, iotest.OneByteReader(io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken))))
+			if !errors.Is(err, broken) || n > 0 && got.Len() >= n || n <= 64<<10 && got.Len() > 0 {
+				t.Errorf("%d in pieces: %v, yet %d octets went out", n, err, got.Len())
+			}
+		}
 	}
 }
 

@@ -91,8 +91,11 @@ func (s *server) fail(v *visit, err error) {
 		v.w.Header().Del(h)
 	}
 	v.w.Header().Set("Content-Security-Policy", policy)
-	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
+	switch f.status {
+	case http.StatusServiceUnavailable:
 		v.w.Header().Set("Retry-After", "60")
+	case http.StatusTooManyRequests:
+		v.w.Header().Set("Retry-After", "900") // the window of the failure budgets
 	}
 	p := s.page(v, "error."+f.text)
 	p.Data = errorPage{Text: "error." + f.text + ".text", ShowID: f.status >= http.StatusInternalServerError}

@@ -17,7 +17,8 @@ func TestGuestFollowsLinkAndReceives(t *testing.T) {
 	b := w.browser()
 
 	a := b.open(c.ID)
-	a.want(http.StatusOK, "Alice Ivanova", "CN=Alice Ivanova", "alice@demo.test", "1 file", "Confirm receipt")
+	// Only what was checked stands in the sentence that says who it is.
+	a.want(http.StatusOK, "<p class=\"lead\">alice@demo.test has sent you", "neither agreement with the contents nor your signature", "Alice Ivanova", "CN=Alice Ivanova", "alice@demo.test", "1 file", "Confirm receipt")
 	for _, secret := range []string{"Contract 17", "contract.pdf", w.bob, w.gw.LinkToken(c.ID)} {
 		if strings.Contains(a.body, secret) {
 			t.Errorf("the page shows %q before receipt", secret)
@@ -37,7 +38,7 @@ func TestGuestFollowsLinkAndReceives(t *testing.T) {
 	if got, want := slices.Sorted(slices.Values(w.events(c.ID))), []string{"ConsignmentAcceptance", "ContentHandover"}; !slices.Equal(got, want) {
 		t.Fatalf("recorded %v, want %v", got, want)
 	}
-	b.get("/received/"+c.ID).want(http.StatusOK, "Contract 17", "contract.pdf", "You came by a link", "by link, address typed")
+	b.get("/received/"+c.ID).want(http.StatusOK, "Contract 17", "contract.pdf", "Receipt is confirmed", "by link, address typed")
 	b.get("/received").wantRedirect("/received/" + c.ID)
 
 	// Reopening, here or elsewhere, shows the same and records nothing.
@@ -189,7 +190,7 @@ func TestAccountReceivesAtAnotherAddressAsGuest(t *testing.T) {
 	b := w.as(w.alice.user) // even the sender himself
 	b.open(c.ID).want(http.StatusOK, "sent to another address")
 	b.receive(c)
-	b.get("/received/"+c.ID).want(http.StatusOK, "You came by a link", "contract.pdf")
+	b.get("/received/"+c.ID).want(http.StatusOK, "Receipt is confirmed", "contract.pdf")
 	b.get("/sent").want(http.StatusOK, "Contract")
 }
 

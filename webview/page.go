@@ -108,14 +108,10 @@ func (p *page) OtherLang() string {
 type part struct {
 	Page *page
 	List any
-	Open bool // details are shown at once
 }
 
-// With hands a list to a shared block.
+// With hands a list or a text to a shared block.
 func (p *page) With(list any) part { return part{Page: p, List: list} }
-
-// Opened is With, details shown at once.
-func (p *page) Opened(list any) part { return part{Page: p, List: list, Open: true} }
 
 // field is one labelled input. Addresses are typed as text with the keyboard
 // of an address: type="email" would rewrite an international domain.

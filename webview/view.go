@@ -79,11 +79,13 @@ type signatureView struct {
 	Why                         string // the sub-indication in words
 	Name, Subject, Email        string
 	Issuer, Serial, Kind, Bound string
+	KindHelp                    string // what the kind means, "" where there is nothing to say
 	Algorithm, Format, Place    string
 	SHA256, CertificateSHA256   string
 	Covers                      []string
 	Claimed, Judged             *moment
-	Checks                      []checkView
+	Wrong                       []checkView // did not pass, failed ones first
+	Passed                      []checkView
 	Href                        string
 }
 
@@ -113,7 +115,16 @@ func (p *page) finding(f rem.Finding, base string) findingView {
 		}
 		v.Documents = append(v.Documents, file)
 	}
+	// The covering text is the least of the letter, wherever it stood in it.
+	slices.SortStableFunc(v.Documents, func(a, b fileView) int { return cmp.Compare(order(a), order(b)) })
 	return v
+}
+
+func order(f fileView) int {
+	if f.Note {
+		return 1
+	}
+	return 0
 }
 
 func (p *page) signatures(list []rem.Signature, base string) []signatureView {
@@ -130,6 +141,9 @@ func (p *page) signatures(list []rem.Signature, base string) []signatureView {
 		}
 		if s.AnchorKind != "" {
 			v.Kind = p.Or("kind.", s.AnchorKind)
+			if key := "kind.help." + s.AnchorKind; p.Has(key) {
+				v.KindHelp = p.T(key)
+			}
 		}
 		if s.Bound != "" {
 			v.Bound = p.Or("sig.bound.", s.Bound)
@@ -145,12 +159,32 @@ func (p *page) signatures(list []rem.Signature, base string) []signatureView {
 			m := p.moment(s.BestTime)
 			v.Judged = &m
 		}
-		for _, c := range s.Checks {
-			v.Checks = append(v.Checks, checkView{p.Or("checkname.", c.Name), tag{class(c.Status), p.Or("status.", c.Status)}, safe(c.Detail)})
-		}
+		v.Wrong, v.Passed = p.checks(s.Checks)
 		out = append(out, v)
 	}
 	return out
+}
+
+// checks sorts what did not pass, and was fatal, before what a reader need not
+// look at.
+func (p *page) checks(list []rem.Check) (wrong, passed []checkView) {
+	rank := func(c rem.Check) int {
+		if c.Status == "failed" {
+			return 0
+		}
+		return 1
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b rem.Check) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, c := range list {
+		v := checkView{p.Or("checkname.", c.Name), tag{class(c.Status), p.Or("status.", c.Status)}, safe(c.Detail)}
+		if c.Status == "passed" {
+			passed = append(passed, v)
+		} else {
+			wrong = append(wrong, v)
+		}
+	}
+	return wrong, passed
 }
 
 // place is where a signature stands: a file's name, or the letter itself.
@@ -166,7 +200,9 @@ func (p *page) place(s string) string {
 func (p *page) notSigned(list []string) []string {
 	var out, fields []string
 	for _, s := range list {
-		if name, ok := strings.CutPrefix(s, "header field "); ok {
+		if s == "header fields" { // so papers sum them up
+			out = append(out, p.T("open.header.all"))
+		} else if name, ok := strings.CutPrefix(s, "header field "); ok {
 			fields = append(fields, safe(name))
 		} else if name, ok := strings.CutPrefix(s, "covering note "); ok {
 			out = append(out, p.T("open.note", safe(name)))

@@ -57,7 +57,7 @@ func TestRefusedSignatureShowsEachCheck(t *testing.T) {
 		status int
 		texts  []string
 	}{
-		"changed bytes":       {s.sign(s.carol, append(bytes.Clone(body), ' ')), 422, []string{"does not match this file", "The content is unchanged since signing", "failed", "All checks"}},
+		"changed bytes":       {s.sign(s.carol, append(bytes.Clone(body), ' ')), 422, []string{"does not match this file", "The content is unchanged since signing", "failed", "Checks that passed"}},
 		"another certificate": {s.sign(stranger, body), 422, []string{"another certificate than the one chosen"}},
 		"no signature":        {[]byte("hello"), 422, []string{"The signature was not accepted"}},
 		"no file":             {nil, 422, []string{"Choose the signature file.", `aria-describedby="signature-error signature-hint"`}},
@@ -73,6 +73,16 @@ func TestRefusedSignatureShowsEachCheck(t *testing.T) {
 				t.Errorf("%s: no %q in %s", name, text, brief(a.body))
 			}
 		}
+	}
+	// What failed is seen at once, what passed can be unfolded.
+	page := s.recipient.upload(path+"/sign", nil, s.sign(s.carol, append(bytes.Clone(body), ' '))).body
+	failed, folded := strings.Index(page, "The content is unchanged since signing"), strings.Index(page, "<details")
+	passed := strings.Index(page, "The key may be used for signing")
+	if failed < 0 || failed > folded || passed < folded {
+		t.Errorf("failed check at %d, first fold at %d, passed check at %d", failed, folded, passed)
+	}
+	if strings.Contains(page, "<details open") {
+		t.Error("passed checks are unfolded")
 	}
 	if got := s.events(s.toCarol.ID); slices.Contains(got, string(rem.RecipientVerification)) {
 		t.Errorf("a refused signature was recorded: %v", got)
@@ -122,7 +132,7 @@ func TestPreviewIsNotRecorded(t *testing.T) {
 	if after := s.events(s.toBob.ID); !slices.Equal(before, after) {
 		t.Errorf("a preview recorded %v", after)
 	}
-	s.guest.get(path).want(http.StatusOK, "Preview only", "no certificates of your own yet")
+	s.guest.get(path).want(http.StatusOK, "Preview only", "You can see the result without one")
 	s.guest.post(path, url.Values{}).want(http.StatusUnprocessableEntity, "Choose one of the options")
 	// A guest cannot borrow a certificate, nor can an account one that is not its own.
 	sha := rem.DigestOf(s.carol.cert.Raw).String()

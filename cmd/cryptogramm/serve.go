@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
@@ -97,17 +98,23 @@ type door struct {
 	serve   func(net.Listener) error
 }
 
+// ballast is never touched, so it takes address space and no memory. The
+// collector starts when the heap has doubled: without it that is every few
+// letters in a server that has little else to keep.
+const ballast = 64 << 20
+
 // serve opens every door, calls ready, and carries out jobs, until ctx ends
 // or a door fails. steps are job steps beside the gateway's own.
 func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready func() error) error {
+	defer runtime.KeepAlive(make([]byte, ballast))
 	config := &tls.Config{Certificates: []tls.Certificate{d.certificate}, MinVersion: tls.VersionTLS12}
 	mail := smtpd.New(smtpd.Config{
 		Gateway: d.gateway, Accounts: d.accounts, TLS: config, Domain: d.config.Domain, Log: d.log,
 	})
 	web := d.webServer(config)
-	redirect := &http.Server{Handler: http.RedirectHandler(d.config.BaseURL+"/", http.StatusMovedPermanently), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+	redirect := &http.Server{Handler: http.RedirectHandler(d.config.BaseURL+"/", http.StatusMovedPermanently), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	limit := func(serve func(net.Listener) error) func(net.Listener) error {
-		return func(l net.Listener) error { return serve(netutil.LimitListener(l, maxHTTP)) }
+		return func(l net.Listener) error { return serve(netutil.LimitListener(limitPeers(l, maxPeerHTTP), maxHTTP)) }
 	}
 	list := []door{
 		{"smtp.submissions", d.config.SMTP.Submissions, mail.ServeTLS},
@@ -199,6 +206,7 @@ func (d *doors) webServer(config *tls.Config) *http.Server {
 		ReadTimeout:       2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 32}, // each may hold a form or an upload in memory
 		ErrorLog:          slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 }

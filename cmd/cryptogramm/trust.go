@@ -178,7 +178,11 @@ func (c *TrustListCmd) Run(ctx context.Context, s *Streams) int {
 	for _, e := range list {
 		note := e.Kind
 		if e.NextUpdate != nil {
-			note = "until " + e.NextUpdate.UTC().Format(time.RFC3339)
+			note = "until "
+			if e.NextUpdate.Before(time.Now()) {
+				note = "ended " // whoever it speaks for is answered 451
+			}
+			note += e.NextUpdate.UTC().Format(time.RFC3339)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Type, e.SHA256, display(note), display(e.Name))
 	}

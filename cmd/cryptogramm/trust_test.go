@@ -50,8 +50,9 @@ func newTrustKit(t *testing.T) trustKit {
 		"both.pem":   append(bytes.Clone(root), ca.MarshalCertificate(other.Certificate())...),
 		"broken.pem": append(bytes.Clone(root), []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")...),
 		"root.crl":   crl(k.root, now), "new.crl": crl(k.root, now.Add(time.Minute)),
-		"crls.pem": append(ca.MarshalCRL(crl(k.root, now)), ca.MarshalCRL(crl(k.issuing, now))...),
-		"text.txt": []byte("no certificate\n"), "empty": nil,
+		"ended.crl": crl(k.issuing, now.Add(-48*time.Hour)),
+		"crls.pem":  append(ca.MarshalCRL(crl(k.root, now)), ca.MarshalCRL(crl(k.issuing, now))...),
+		"text.txt":  []byte("no certificate\n"), "empty": nil,
 	} {
 		write(t, k.file(name), string(b), 0o644)
 	}
@@ -175,6 +176,8 @@ func TestTrustList(t *testing.T) {
 	sameKeys(t, "intermediate", list[1], "type", "name", "sha256")
 	sameKeys(t, "crl", list[2], "type", "name", "sha256", "next_update")
 
+	text.want(t, exitOK, "until 20")
+
 	older := trustList(t, dir)[2]
 	call(t, "", "trust", "add", "--data", dir, "--crl", k.file("new.crl")).want(t, exitOK, "")
 	newer := trustList(t, dir)[2]
@@ -186,6 +189,8 @@ func TestTrustList(t *testing.T) {
 	if list := trustList(t, dir); list[2].SHA256 != newer.SHA256 {
 		t.Error("an older list took the place of a newer one")
 	}
+	call(t, "", "trust", "add", "--data", dir, "--crl", k.file("ended.crl")).want(t, exitOK, "")
+	call(t, "", "trust", "list", "--data", dir).want(t, exitOK, "ended 20")
 }
 
 func TestTrustRemove(t *testing.T) {

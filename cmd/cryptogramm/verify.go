@@ -23,6 +23,8 @@ import (
 // and network. Its exit codes are 0 passed, 1 failed, 2 indeterminate,
 // 3 unsigned, 4 usage or unreadable.
 type VerifyCmd struct {
+	Config        string    `help:"Trust what the installation of this configuration trusts." xor:"place" placeholder:"FILE"`
+	Data          string    `help:"Trust what the installation in this data directory trusts." xor:"place" placeholder:"DIR"`
 	JSON          bool      `help:"Print the finding as JSON." name:"json"`
 	Trust         []string  `help:"Trust anchors: a PEM or DER file, or a folder of them. Nothing is trusted without." placeholder:"F|DIR"`
 	Intermediates []string  `help:"File of intermediate certificates." placeholder:"FILE"`

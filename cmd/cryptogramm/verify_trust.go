@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"cryptogramm.ru/cryptogramm/gateway"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 )
 
@@ -24,7 +25,7 @@ type trustSource func(context.Context, *trustMaterial) error
 
 // trustSources are where this command takes its trust from.
 func (c *VerifyCmd) trustSources() []trustSource {
-	return []trustSource{c.trustOfFlags}
+	return []trustSource{c.trustOfInstallation, c.trustOfFlags}
 }
 
 func (c *VerifyCmd) trustStore(ctx context.Context) (*pki.TrustStore, error) {
@@ -35,6 +36,23 @@ func (c *VerifyCmd) trustStore(ctx context.Context) (*pki.TrustStore, error) {
 		}
 	}
 	return pki.NewTrustStore(m.anchors, m.intermediates, m.crls), nil
+}
+
+// trustOfInstallation takes over what an installation trusts, when one is
+// named. It reads its database and nothing else.
+func (c *VerifyCmd) trustOfInstallation(ctx context.Context, m *trustMaterial) error {
+	if c.Config == "" && c.Data == "" {
+		return nil
+	}
+	_, db, err := Place{Config: c.Config, Data: c.Data}.open(ctx)
+	if err != nil {
+		return err
+	}
+	theirs, err := gateway.ReadTrust(ctx, db)
+	m.anchors = append(m.anchors, theirs.Anchors...)
+	m.intermediates = append(m.intermediates, theirs.Intermediates...)
+	m.crls = append(m.crls, theirs.CRLs...)
+	return errors.Join(err, db.Close())
 }
 
 // trustOfFlags reads --trust, --intermediates and --crl.

@@ -48,7 +48,7 @@ func (a *Accounts) Login(ctx context.Context, l Login) (*store.User, error) {
 	if u != nil && a.cache.has(a.Now(), l, phc) {
 		return u, nil
 	}
-	release, err := a.turn(ctx, l.Address)
+	release, err := a.turn(ctx, rem.FoldAddress(l.Address))
 	if err != nil {
 		return nil, err
 	}
@@ -107,14 +107,22 @@ func (a *Accounts) budget(ctx context.Context, keys map[string]int) error {
 
 // deny counts the failure. Nothing is answered before it is counted.
 func (a *Accounts) deny(ctx context.Context, l Login, keys map[string]int) error {
+	if err := a.count(ctx, keys); err != nil {
+		return err
+	}
+	a.Log.Warn("login denied", "door", l.Door, "peer", l.Peer, "address", shown(l.Address))
+	return ErrDenied
+}
+
+// count notes one failure under every key.
+func (a *Accounts) count(ctx context.Context, keys map[string]int) error {
 	ctx = context.WithoutCancel(ctx) // hanging up does not save a guess
 	for key := range keys {
 		if err := a.DB.AddFailure(ctx, key); err != nil {
 			return err
 		}
 	}
-	a.Log.Warn("login denied", "door", l.Door, "peer", l.Peer, "address", shown(l.Address))
-	return ErrDenied
+	return nil
 }
 
 func budgetKeys(l Login) map[string]int {
@@ -149,25 +157,34 @@ func peerKey(peer string) string {
 	return "peer:" + ip.String()
 }
 
-// turn waits for the address's own gate, then for a hashing slot. ErrBusy
-// after ten seconds.
-func (a *Accounts) turn(ctx context.Context, address string) (release func(), err error) {
+// turn waits for the own gate of an address or token, then for a hashing slot.
+// ErrBusy after ten seconds.
+func (a *Accounts) turn(ctx context.Context, key string) (release func(), err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, hashWait, ErrBusy)
 	defer cancel()
-	h := fnv.New32a()
-	h.Write([]byte(rem.FoldAddress(address)))
-	gate := a.gates[h.Sum32()%uint32(len(a.gates))]
-	select {
-	case gate <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	open, err := a.gate(ctx, key)
+	if err != nil {
+		return nil, err
 	}
 	free, err := a.slot(ctx)
 	if err != nil {
-		<-gate
+		open()
 		return nil, err
 	}
-	return func() { free(); <-gate }, nil
+	return func() { free(); open() }, nil
+}
+
+// gate lets one caller at a time through for a key.
+func (a *Accounts) gate(ctx context.Context, key string) (open func(), err error) {
+	h := fnv.New32a()
+	h.Write([]byte(key))
+	gate := a.gates[h.Sum32()%uint32(len(a.gates))]
+	select {
+	case gate <- struct{}{}:
+		return func() { <-gate }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // slot bounds how many hashes run at once, and with them their memory.

@@ -15,9 +15,11 @@ const (
 	kindRegister  = "register"
 	kindChallenge = "challenge"
 
-	registerLife  = 24 * time.Hour
 	challengeLife = time.Hour
 )
+
+// RegistrationLife is how long a registration link works.
+const RegistrationLife = 24 * time.Hour
 
 // Registrations per quarter of an hour: each one is a mail to somebody.
 const (
@@ -27,8 +29,11 @@ const (
 
 // BeginRegistration makes the token that the caller mails to address: who
 // holds it owns the mailbox. It is "" when no mail is due, because the address
-// has a claimed account or was mailed enough; the answer to the client must
-// look the same then. ErrAddress; ErrThrottled when the peer asks too often.
+// was mailed enough; the answer to the client must look the same then.
+//
+// An address with a claimed account is treated like any other, so that neither
+// answer nor timing tells who has one: its owner alone learns it, from the page
+// behind his link. ErrAddress; ErrThrottled when the peer asks too often.
 func (a *Accounts) BeginRegistration(ctx context.Context, address, language, peer string) (token string, err error) {
 	if !plausible(address) {
 		return "", ErrAddress
@@ -44,16 +49,9 @@ func (a *Accounts) BeginRegistration(ctx context.Context, address, language, pee
 	if err != nil || over {
 		return "", err
 	}
-	u, err := a.DB.UserByAddress(ctx, address)
-	if err == nil && u.Claimed {
-		return "", nil
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
-	}
 	token = newSecret()
 	err = a.DB.AddToken(ctx, store.Token{
-		Hash: digest(token), Kind: kindRegister, Subject: address, Data: language, Expires: a.now().Add(registerLife),
+		Hash: digest(token), Kind: kindRegister, Subject: address, Data: language, Expires: a.now().Add(RegistrationLife),
 	})
 	if err != nil {
 		return "", err
@@ -79,10 +77,18 @@ type Claim struct {
 }
 
 // Registration is the address and language of a registration link, for the
-// form that redeems it. ErrToken.
+// form that redeems it. ErrToken; ErrClaimed where there is nothing to redeem,
+// since the address has its account.
 func (a *Accounts) Registration(ctx context.Context, token string) (address, language string, err error) {
 	t, err := a.token(ctx, kindRegister, token)
 	if err != nil {
+		return "", "", err
+	}
+	u, err := a.DB.UserByAddress(ctx, t.Subject)
+	switch {
+	case err == nil && u.Claimed:
+		return "", "", ErrClaimed
+	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return "", "", err
 	}
 	return t.Subject, t.Data, nil
@@ -91,10 +97,7 @@ func (a *Accounts) Registration(ctx context.Context, token string) (address, lan
 // Claim makes the account, or claims the one that a guest had under the
 // address, and ends the guest's sessions. ErrToken, ErrPassword, ErrClaimed.
 func (a *Accounts) Claim(ctx context.Context, c Claim) (*store.User, error) {
-	if _, err := a.token(ctx, kindRegister, c.Token); err != nil { // before the costly hash
-		return nil, err
-	}
-	hash, err := a.hash(ctx, c.Password)
+	hash, err := a.claimHash(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +117,27 @@ func (a *Accounts) Claim(ctx context.Context, c Claim) (*store.User, error) {
 	}
 	a.Log.Info("account claimed", "account", u.ID, "address", rem.FoldAddress(t.Subject))
 	return u, a.fresh(ctx, u)
+}
+
+// claimHash hashes the password of a claim. Claims by one token take turns, and
+// the token is looked at before the costly work: a link that is posted a
+// hundred times at once costs one hash, not a hundred.
+func (a *Accounts) claimHash(ctx context.Context, c Claim) (string, error) {
+	if _, err := a.token(ctx, kindRegister, c.Token); err != nil {
+		return "", err
+	}
+	if err := CheckPassword(c.Password); err != nil {
+		return "", err
+	}
+	release, err := a.turn(ctx, c.Token)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if _, err := a.token(ctx, kindRegister, c.Token); err != nil { // used while we waited
+		return "", err
+	}
+	return a.cost.encode(c.Password), nil
 }
 
 // token looks a secret up without using it. ErrToken.

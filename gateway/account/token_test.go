@@ -85,10 +85,17 @@ func TestRegistration(t *testing.T) {
 	_, err = f.Claim(ctx, Claim{Token: token, Password: secret})
 	wantErr(t, "again", err, ErrToken)
 
+	// A claimed address is mailed like any other, and only its owner learns why
+	// that link leads nowhere.
 	token, err = f.BeginRegistration(ctx, "bob@far.test", "en", "192.0.2.1")
-	if err != nil || token != "" {
+	if err != nil || len(token) != secretLen {
 		t.Errorf("registration of a claimed address: %q, %v", token, err)
 	}
+	_, _, err = f.Registration(ctx, token)
+	wantErr(t, "the form for a claimed address", err, ErrClaimed)
+	_, err = f.Claim(ctx, Claim{Token: token, Name: "Eve", Password: wrong})
+	wantErr(t, "claiming a claimed address", err, ErrClaimed)
+	wantErr(t, "the old password", f.login(t, "192.0.2.1", "bob@far.test", secret), nil)
 	_, err = f.BeginRegistration(ctx, "nobody", "en", "192.0.2.1")
 	wantErr(t, "bad address", err, ErrAddress)
 }
@@ -99,7 +106,7 @@ func TestRegistrationExpires(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.clock.add(registerLife)
+	f.clock.add(RegistrationLife)
 	_, err = f.Claim(t.Context(), Claim{Token: token, Password: secret})
 	wantErr(t, "after a day", err, ErrToken)
 	_, err = f.Claim(t.Context(), Claim{Token: newSecret(), Password: secret})

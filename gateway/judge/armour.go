@@ -20,7 +20,7 @@ var errArmour = errors.New("broken PEM or base64")
 // block only white space may follow: what stands there would be judged by
 // nobody. Anything else passes through unchanged.
 func dearmour(r io.Reader) io.Reader {
-	in := bufio.NewReaderSize(r, 32<<10)
+	in := bufio.NewReader(r)
 	head, _ := in.Peek(512) // a read error comes again with the first Read
 	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
 	switch {

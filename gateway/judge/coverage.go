@@ -9,6 +9,11 @@ import (
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
+// maxCovers bounds, in octets, the names that all signatures together list as
+// covered: many signatures over many files would list every name many times.
+// Document.Signatures is complete in any case.
+const maxCovers = 256 << 10
+
 // maxHeaderNames bounds how many header fields are named as not signed.
 const maxHeaderNames = 64
 
@@ -92,9 +97,10 @@ func (j *judgement) coverage() {
 
 // documents fills in the finding's documents and what each signature covers.
 func (j *judgement) documents() {
+	room := maxCovers
 	for _, f := range j.leaves {
 		d := rem.Document{
-			Name: f.name, MediaType: f.mediaType, SHA256: f.sum, Size: f.size, Note: f.note, Signatures: []int{},
+			Name: shorten(f.name, maxTitle), MediaType: f.mediaType, SHA256: f.sum, Size: f.size, Note: f.note, Signatures: []int{},
 		}
 		if d.Name == "" {
 			d.Name = f.title()
@@ -104,8 +110,11 @@ func (j *judgement) documents() {
 			d.SignedSHA256 = s.report.ContentSHA256 // the innermost stands
 			for _, i := range s.signatures {
 				d.Signatures = append(d.Signatures, i)
-				sig := &j.finding.Signatures[i]
-				sig.Covers = append(sig.Covers, f.title())
+				if title := f.title(); len(title) <= room {
+					sig := &j.finding.Signatures[i]
+					sig.Covers = append(sig.Covers, title)
+					room -= len(title)
+				}
 			}
 		}
 		j.finding.Documents = append(j.finding.Documents, d)

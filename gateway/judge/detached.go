@@ -37,7 +37,7 @@ func (j *judgement) pair() error {
 		s := &seal{outer: d.scope.letterSeal(), place: d.title(), at: d.at}
 		job := signer.Job{Signature: d.open, Attached: signer.Detached}
 		if target != nil {
-			s.subject, job.Content = target.title(), target.open
+			s.subject, job.Content, job.Known = target.title(), target.open, target.known()
 		}
 		if err := j.verify(s, job); err != nil {
 			return err
@@ -59,8 +59,8 @@ func (j *judgement) measure() error {
 			d.document = true
 			j.add(d.scope, d.leaf)
 		}
-		for _, c := range d.claims {
-			hashes[c.hash.Name] = c.hash
+		for _, h := range d.hashes {
+			hashes[h.Name] = h
 		}
 	}
 	names := map[string]int{}

@@ -19,6 +19,11 @@ func (j *judgement) file(s scope, f *leaf) error {
 		j.add(s, f)
 		return nil
 	}
+	return j.signature(s, f)
+}
+
+// signature sorts a leaf that may be a signature.
+func (j *judgement) signature(s scope, f *leaf) error {
 	if j.probes++; j.probes > maxSignatures {
 		j.add(s, f)
 		j.spent = maxSignatures

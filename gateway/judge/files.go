@@ -35,7 +35,7 @@ func Files(ctx context.Context, r FileRequest) rem.Finding {
 		if strings.EqualFold(extension(r.Name), ".p7m") {
 			signature.mediaType = "application/octet-stream"
 		}
-		if err := j.file(scope{}, signature); err != nil {
+		if err := j.signature(scope{}, signature); err != nil {
 			return err
 		}
 		if r.Content != nil {

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"cryptogramm.ru/cryptogramm/gateway/message"
+	"cryptogramm.ru/cryptogramm/signer/pki"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
@@ -52,6 +53,7 @@ type judgement struct {
 	from string // the From address; "" for files
 
 	spool   spool
+	effort  *pki.Effort // of all signatures
 	seals   []*seal
 	leaves  []*leaf // in the order in which the letter shows them
 	pending []*detached
@@ -62,11 +64,14 @@ type judgement struct {
 
 	objections []objection
 	finding    rem.Finding
+	buffer     []byte // for reading one file after the other
 }
+
+const copyBuffer = 16 << 10
 
 // guarded runs a judgement so that whatever happens ends in a finding.
 func guarded(ctx context.Context, q Request, run func(*judgement) error) (f rem.Finding) {
-	j := &judgement{Request: q.withDefaults(), ctx: ctx}
+	j := &judgement{Request: q.withDefaults(), ctx: ctx, effort: pki.NewEffort(maxEffort)}
 	j.spool.dir = q.TempDir
 	defer func() {
 		j.spool.close()

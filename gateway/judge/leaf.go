@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 
@@ -20,6 +19,7 @@ type leaf struct {
 	mediaType string
 	path      string // place in the letter: "1.2", "" for the letter itself
 	note      bool   // an unnamed text, which file signatures need not cover
+	disguised bool   // programs may show another name than name
 	at        location
 	open      Source // decoded octets
 
@@ -31,6 +31,7 @@ type leaf struct {
 	sum   rem.Digest
 	size  int64
 	sums  map[string][]byte // by the name of the hash
+	isSet bool              // it has the form of signed attributes
 }
 
 // Names for the texts of a letter, which have none.
@@ -46,7 +47,10 @@ func newLeaf(s scope, p *message.Part) *leaf {
 		open: func() (io.ReadCloser, error) { return s.letter.Open(p.Range()), nil },
 	}
 	text := p.MediaType == "text/plain" || p.MediaType == "text/html"
-	f.note = f.name == "" && text && p.Disposition != "attachment"
+	// A disposition that is not known is an attachment (RFC 2183 §2.8).
+	shown := p.Disposition == "" || p.Disposition == "inline"
+	f.note = f.name == "" && !p.HiddenName && text && shown
+	f.disguised = p.HiddenName || isDocumentName(p.Params["name"])
 	switch {
 	case f.name != "":
 	case f.note && p.MediaType == "text/html":
@@ -57,17 +61,30 @@ func newLeaf(s scope, p *message.Part) *leaf {
 	return f
 }
 
+// maxTitle is how many characters of a name are shown.
+const maxTitle = 255
+
 // title is the name for people, on one line and without tricks of script.
 func (f *leaf) title() string {
 	switch {
 	case f.label != "":
 		return f.label
 	case f.name != "":
-		return message.SafeDisplay(f.name)
+		return message.SafeDisplay(shorten(f.name, maxTitle))
 	case f.path != "":
 		return fmt.Sprintf("part %s (%s)", f.path, f.mediaType)
 	}
 	return fmt.Sprintf("the letter (%s)", f.mediaType)
+}
+
+// shorten keeps the first n characters of a valid text.
+func shorten(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }
 
 // isSMIME and isSignatureType name the media types of RFC 8551 §3.2 and their
@@ -99,8 +116,23 @@ func extension(name string) string {
 }
 
 // candidate says whether the file may be a signature and has to be looked at.
+//
+// What names itself contract.pdf is a document, of whatever type it says it is:
+// programs hand it out under that name, and octets may well be a signature and
+// a PDF at once.
 func (f *leaf) candidate() bool {
-	return isSMIME(f.mediaType) || isSignatureType(f.mediaType) || signatureExtension(f.name) != ""
+	typed := isSMIME(f.mediaType) || isSignatureType(f.mediaType)
+	return (typed || signatureExtension(f.name) != "") && !f.disguised && !isDocumentName(f.name)
+}
+
+// isDocumentName says whether a name has an extension that no S/MIME part has
+// (RFC 8551 §3.2.1).
+func isDocumentName(name string) bool {
+	switch strings.ToLower(extension(name)) {
+	case "", ".p7c", ".p7z":
+		return false
+	}
+	return signatureExtension(name) == ""
 }
 
 // insists says whether the file must be a signature; others, like a mail
@@ -132,6 +164,7 @@ type claim struct {
 type probed struct {
 	kind   kind
 	claims []claim
+	hashes []*pki.Hash // of all signers
 	defect string
 }
 
@@ -149,7 +182,7 @@ func probe(open Source) (probed, error) {
 	case err == nil && sd.Attached:
 		return probed{kind: enclosing}, nil
 	case err == nil:
-		return probed{kind: separate, claims: claims(sd)}, nil
+		return probed{kind: separate, claims: claims(sd), hashes: hashes(sd)}, nil
 	case errors.Is(err, cms.ErrEnveloped):
 		return probed{kind: encrypted}, nil
 	case errors.Is(err, cms.ErrNotSignedData):
@@ -173,6 +206,15 @@ func claims(sd *cms.SignedData) (out []claim) {
 	return out
 }
 
+func hashes(sd *cms.SignedData) (out []*pki.Hash) {
+	for i := range sd.Signers {
+		if h, err := pki.HashByOID(sd.Signers[i].Digest.OID); err == nil {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
 // isDefect says whether octets are at fault and not the disk they lie on.
 func isDefect(err error) bool {
 	var corrupt base64.CorruptInputError
@@ -180,39 +222,4 @@ func isDefect(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.Is(err, message.ErrMalformed) || errors.Is(err, message.ErrLimit) ||
 		errors.Is(err, cms.ErrMalformed) || errors.Is(err, cms.ErrTooLarge) || errors.Is(err, cms.ErrNotSignedData)
-}
-
-// measure hashes the file once, by SHA-256 and by what signers used.
-func (f *leaf) measure(j *judgement, hashes map[string]*pki.Hash) error {
-	in, err := f.open()
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	own := newSHA256()
-	writers := []io.Writer{own}
-	states := map[string]hash.Hash{}
-	for name, h := range hashes {
-		states[name] = h.New()
-		writers = append(writers, states[name])
-	}
-	if f.size, err = io.Copy(io.MultiWriter(writers...), j.reader(in)); err != nil {
-		return err
-	}
-	own.Sum(f.sum[:0])
-	f.sums = map[string][]byte{}
-	for name, state := range states {
-		f.sums[name] = state.Sum(nil)
-	}
-	return nil
-}
-
-// matches says whether a signer wrote down the digest of this file.
-func (f *leaf) matches(claims []claim) bool {
-	for _, c := range claims {
-		if sum, ok := f.sums[c.hash.Name]; ok && string(sum) == string(c.value) {
-			return true
-		}
-	}
-	return false
 }

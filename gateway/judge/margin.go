@@ -56,7 +56,7 @@ func (j *judgement) margin(s scope, p *message.Part) error {
 // beginning when it is long. Leading space may be as long as it likes.
 func marginText(l *message.Letter, span message.Span) (string, error) {
 	r := l.Raw(span)
-	buf := make([]byte, 4096)
+	buf := make([]byte, min(span.Length+1, 4096))
 	var text strings.Builder
 	for text.Len() <= maxMargin {
 		n, err := r.Read(buf)

@@ -12,10 +12,11 @@ import (
 
 // Caps on one judgement. Beyond them the letter is refused as malformed.
 const (
-	maxNesting    = 3        // signatures of letters and enveloping files within one another
-	maxSignatures = 100      // signers, and files that may be signatures, in one letter
-	maxRaw        = 64 << 10 // octets of a signature that are kept in the finding
-	maxMemory     = 1 << 20  // octets of opaque content held in memory by one judgement
+	maxNesting    = 3         // signatures of letters and enveloping files within one another
+	maxSignatures = 100       // signers, and files that may be signatures, in one letter
+	maxEffort     = 1_500_000 // microseconds of public-key operations, see pki.Effort
+	maxRaw        = 64 << 10  // octets of a signature that are kept in the finding
+	maxMemory     = 1 << 20   // octets of opaque content held in memory by one judgement
 )
 
 // ReasonInterrupted is the reason of a finding that says nothing about the

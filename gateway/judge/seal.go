@@ -30,7 +30,7 @@ func (j *judgement) verify(s *seal, job signer.Job) error {
 	if !j.spend() {
 		return nil
 	}
-	job.Signature, job.At = armoured(job.Signature), j.Now
+	job.Signature, job.At, job.Effort = armoured(job.Signature), j.Now, j.effort
 	report, err := j.Verifier.Verify(j.ctx, job)
 	switch {
 	case err == nil:
@@ -59,6 +59,7 @@ func (j *judgement) verify(s *seal, job signer.Job) error {
 			j.spend()
 		}
 		j.record(s, v, raw)
+		raw = nil // once is enough
 	}
 	return nil
 }
@@ -127,8 +128,8 @@ func (j *judgement) append(s *seal, sig rem.Signature) {
 
 // describe fills in what the certificate says of its holder.
 func describe(sig *rem.Signature, c *pki.Certificate) {
-	sig.Signer, sig.Issuer, sig.Serial = c.Subject.String(), c.Issuer.String(), c.SerialHex()
-	sig.Email = emails(c)
+	sig.Signer, sig.Issuer, sig.Serial = shorten(c.Subject.String(), maxDetail), shorten(c.Issuer.String(), maxDetail), c.SerialHex()
+	sig.Email = shorten(emails(c), maxDetail)
 	sig.Certificate, sig.CertificateSHA256 = c.Raw, c.SHA256
 }
 

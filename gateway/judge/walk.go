@@ -95,11 +95,12 @@ func (j *judgement) signedParts(s scope, p *message.Part) error {
 		return err
 	}
 	inner := s
-	if around.unsigned {
-		signature.certsOnly = true
-		j.add(s, signature)
-	} else {
+	if !around.unsigned {
 		inner = s.within(around)
+	}
+	if around.unsigned || !signature.candidate() { // shown as a file of its own
+		signature.certsOnly = around.unsigned
+		j.add(s, signature)
 	}
 	if err := j.walk(inner, p.Parts[0]); err != nil {
 		return err

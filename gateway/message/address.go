@@ -9,13 +9,23 @@ import (
 // display name, decoded; outside text.
 type Address struct{ Name, Mailbox string }
 
+// Label is the display name, or "" for one that holds an address of its own:
+// programs that show the name alone would show that address as the sender's.
+func (a Address) Label() string {
+	if strings.ContainsAny(a.Name, "@\uFE6B\uFF20") {
+		return ""
+	}
+	return a.Name
+}
+
 // ValidAddress reports whether s is an address as accounts and envelopes may
 // have it: RFC 5321 §4.1.2 with a dot-string for the local part and a domain
 // of letters, digits and hyphens. No quoted strings, no address literals, no
-// octet outside ASCII; an internationalized domain is written in A-labels.
+// octet outside ASCII; an internationalized domain is written in A-labels. And
+// nothing that a careless reader of our headers would decode (RFC 2047).
 func ValidAddress(s string) bool {
 	local, domain, ok := strings.Cut(s, "@")
-	return ok && len(s) <= 254 && len(local) <= 64 && isDotAtom(local) && validDomain(domain)
+	return ok && len(s) <= 254 && len(local) <= 64 && isDotAtom(local) && decodeWords(local) == local && validDomain(domain)
 }
 
 // isDotAtom is dot-atom-text of RFC 5322 §3.2.3.

@@ -99,14 +99,17 @@ func (m Mail) content() ([]byte, error) {
 	return multipartEntity("mixed", parts), nil
 }
 
+var lineEnds = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
+
 // textEntity writes text as it is when that is 7-bit lines, else
 // quoted-printable: a link stays in sight either way.
 func textEntity(subtype, text string) []byte {
-	text = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	text = lineEnds.Replace(strings.ToValidUTF8(text, "\uFFFD"))
 	if !strings.HasSuffix(text, "\r\n") {
 		text += "\r\n"
 	}
 	var b bytes.Buffer
+	b.Grow(2*len(text) + 100)
 	b.WriteString("Content-Type: text/" + subtype + "; charset=utf-8\r\n")
 	if sevenBit(text) {
 		b.WriteString("Content-Transfer-Encoding: 7bit\r\n\r\n" + text)
@@ -133,11 +136,14 @@ func sevenBit(text string) bool {
 // same each time and none of them can hold it.
 func multipartEntity(subtype string, parts [][]byte) []byte {
 	h := sha256.New()
+	size := 200
 	for _, p := range parts {
 		h.Write(p)
+		size += len(p) + 50
 	}
 	boundary := "=_" + hex.EncodeToString(h.Sum(nil)[:16])
 	var b bytes.Buffer
+	b.Grow(size)
 	fmt.Fprintf(&b, "Content-Type: multipart/%s;\r\n boundary=\"%s\"\r\n\r\n", subtype, boundary)
 	for _, p := range parts {
 		b.WriteString("--" + boundary + "\r\n")

@@ -18,14 +18,14 @@ func Decode(r io.Reader, encoding string) io.Reader {
 	case "", "7bit", "8bit", "binary":
 		return r
 	case "base64":
-		return &decoder{r: r, step: &base64Step{}, in: make([]byte, decodeChunk)}
+		return &decoder{r: r, step: &base64Step{clean: make([]byte, 0, decodeChunk+3)}, in: make([]byte, decodeChunk), out: make([]byte, 0, decodeChunk)}
 	case "quoted-printable":
 		return &decoder{r: r, step: &quotedStep{}, in: make([]byte, decodeChunk)}
 	}
 	return failed(fmt.Errorf("%w: transfer encoding %s is not known", ErrMalformed, quoted(encoding)))
 }
 
-const decodeChunk = 16 << 10
+const decodeChunk = 8 << 10
 
 // step decodes piece by piece: it appends to dst what src adds, and at the end
 // what is still due.

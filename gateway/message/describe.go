@@ -16,6 +16,7 @@ const (
 	noteShared     = "two multiparts within one another have the same boundary"
 	noteType       = "a Content-Type that cannot be read"
 	noteEncoding   = "a Content-Transfer-Encoding that cannot be read"
+	noteBlank      = "a field of the content with a blank line inside"
 	noteEncoded    = "a multipart with a transfer encoding"
 	noteBoundary   = "a boundary written in a form that programs read differently"
 	noteDuplicates = "more than one field "
@@ -39,6 +40,7 @@ func (p *Part) noteDuplicates(names ...string) {
 func (p *Part) describe(raw, fallback string, maxParams int) error {
 	p.Header, p.Ambiguous = splitHeader(raw)
 	p.noteDuplicates("Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "MIME-Version")
+	p.noteBlankLines()
 	if err := p.describeType(fallback, maxParams); err != nil {
 		return err
 	}
@@ -52,8 +54,36 @@ func (p *Part) describe(raw, fallback string, maxParams int) error {
 			break
 		}
 	}
+	p.HiddenName = p.FileName == "" && (mentionsName(p.Header.Get("Content-Type")) || mentionsName(p.Header.Get("Content-Disposition")))
 	p.describeEncoding()
 	return nil
+}
+
+// mentionsName reports whether a field without a readable file name has the
+// word in it all the same: a section without the first, a parameter of the
+// other field, a parameter that is none. An empty name is nobody's name.
+func mentionsName(value string) bool {
+	value = strings.ToLower(value)
+	for _, empty := range []string{`filename=""`, `name=""`} {
+		value = strings.ReplaceAll(value, empty, "")
+	}
+	return strings.Contains(value, "name")
+}
+
+// noteBlankLines looks for folds of nothing but white space (RFC 5322 §4.2) in
+// the fields that say what the part is: some programs end the header there.
+func (p *Part) noteBlankLines() {
+	for _, f := range p.Header {
+		if !f.describesContent() {
+			continue
+		}
+		_, folds, _ := strings.Cut(strings.TrimRight(f.Raw, "\r\n"), "\n")
+		for line := range strings.SplitSeq(folds, "\n") {
+			if folds != "" && strings.Trim(line, " \t\r") == "" {
+				p.note(noteBlank)
+			}
+		}
+	}
 }
 
 // describeType reads Content-Type. One that cannot be read counts as absent

@@ -75,6 +75,7 @@ type Part struct {
 	Encoding    string            // lower case, "7bit" when absent
 	Disposition string            // lower case: "attachment", "inline", other, or ""
 	FileName    string            // decoded (RFC 2231, RFC 2047), outside text; "" when there is none
+	HiddenName  bool              // FileName is "", and yet some programs may read a file name
 
 	Parts              []*Part // of a multipart
 	Prologue, Epilogue Span    // of a multipart: octets before the first and after the last delimiter

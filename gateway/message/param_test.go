@@ -39,6 +39,30 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+// A file name that only some programs find must not pass for none.
+func TestHiddenName(t *testing.T) {
+	for _, c := range []struct {
+		header string
+		hidden bool
+	}{
+		{"Content-Type: text/html\nContent-Disposition: inline; filename*1=a.html\n", true},
+		{"Content-Type: text/html\nContent-Disposition: inline; filename a.html\n", true},
+		{"Content-Type: text/html\nContent-Disposition: filename=a.html\n", true},
+		{"Content-Type: text/html; name*x=a.html\n", true},
+		{"Content-Type: text/html; \"name\"=a.html\n", true},
+		{"Content-Type: text/html; FileName=a.html\n", true},
+		{"Content-Type: text/html\nContent-Disposition: inline; name=a.html\n", true},
+		{"Content-Type: text/html; name=a.html\n", false},
+		{"Content-Type: text/html; name=\"\"\nContent-Disposition: inline; filename=\"\"\n", false},
+		{"Content-Type: text/html; charset=utf-8\nContent-Disposition: inline\n", false},
+		{"Subject: name\n", false},
+	} {
+		if p := parse(t, crlf(c.header+"\nx\n")).Root; p.HiddenName != c.hidden {
+			t.Errorf("%q: hidden %t", c.header, p.HiddenName)
+		}
+	}
+}
+
 func TestContentFields(t *testing.T) {
 	for _, c := range []struct{ header, mediaType, encoding, disposition, ambiguity string }{
 		{"", "text/plain", "7bit", "", ""},
@@ -52,6 +76,10 @@ func TestContentFields(t *testing.T) {
 		{"Content-Transfer-Encoding: base64; x\n", "text/plain", "unreadable", "", noteEncoding},
 		{"Content-Transfer-Encoding: base64\nContent-Transfer-Encoding: 7bit\n", "text/plain", "base64", "", noteDuplicates + "Content-Transfer-Encoding"},
 		{"Content-Disposition: inline\nContent-disposition: attachment\n", "text/plain", "7bit", "inline", noteDuplicates + "Content-Disposition"},
+		{"Content-Type: text/html;\n \n charset=utf-8\n", "text/html", "7bit", "", noteBlank},
+		{"Content-Type: text/html\n\t \n", "text/html", "7bit", "", noteBlank},
+		{"Content-Type:\n text/html\n", "text/html", "7bit", "", ""},
+		{"X-Spam:\n \n a\n", "text/plain", "7bit", "", ""},
 		{"Subject: a\nSubject: b\n", "text/plain", "7bit", "", noteDuplicates + "Subject"},
 		{"From: a@demo.test\nFrom: b@demo.test\n", "text/plain", "7bit", "", ""},
 	} {

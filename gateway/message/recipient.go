@@ -23,7 +23,7 @@ type RecipientHeader struct {
 // that must be kept byte-exact has line ends that are not CRLF.
 func RecipientLetter(letter *Letter, h RecipientHeader) (header []byte, body Span, err error) {
 	var w fieldWriter
-	h.From.Name, h.To.Name = HeaderText(h.From.Name), HeaderText(h.To.Name)
+	h.From.Name, h.To.Name = HeaderText(h.From.Label()), HeaderText(h.To.Label())
 	w.addresses("From", h.From)
 	w.addresses("To", h.To)
 	w.text("Subject", HeaderText(h.Subject))

@@ -56,6 +56,17 @@ func TestRecipientLetterOfHostileText(t *testing.T) {
 	}
 }
 
+// Many programs show a name alone: one that is an address would be believed.
+func TestRecipientLetterUnderAnotherAddress(t *testing.T) {
+	for name, want := range map[string]string{"Anna": "Anna <anna@demo.test>", "boris@demo.test": "anna@demo.test", "boris\uFF20demo.test": "anna@demo.test"} {
+		h := RecipientHeader{From: Address{name, "anna@demo.test"}, To: Address{"", "boris@demo.test"}}
+		header, _, err := RecipientLetter(parse(t, submitted("")), h)
+		if err != nil || !strings.HasPrefix(string(header), "From: "+want+"\r\n") {
+			t.Errorf("%q: %v\n%s", name, err, header)
+		}
+	}
+}
+
 func TestRecipientLetterRefuses(t *testing.T) {
 	good := RecipientHeader{From: Address{"", "anna@demo.test"}, To: Address{"", "boris@demo.test"}}
 	bad := good

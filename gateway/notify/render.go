@@ -62,7 +62,7 @@ func Render(n Notice) ([]byte, error) {
 		if documents {
 			b.Opening[0] = w.OpeningDocuments
 		}
-		b.Notes = []string{w.NotReceipt, fmt.Sprintf(w.Until, w.date(n.Expires)), w.ReplyTo, w.Unexpected}
+		b.Notes = []string{w.Free, w.NotReceipt, fmt.Sprintf(w.Site, host(n.Link)), fmt.Sprintf(w.Until, w.date(n.Expires)), w.ReplyTo, w.Unexpected}
 		l.Blocks = append(l.Blocks, b)
 	}
 	l.row(func(w *words) string { return w.Sender }, n.Sender.Mailbox, inert(n.Sender.Name, maxName))
@@ -79,9 +79,19 @@ func Render(n Notice) ([]byte, error) {
 		subject += ": " + s
 	}
 	return l.compose(message.Mail{
-		From: n.from(l.Languages), ReplyTo: message.Address{Name: inert(n.Sender.Name, maxName), Mailbox: n.Sender.Mailbox},
+		From: n.from(l.Languages), ReplyTo: message.Address{Name: inert(n.Sender.Label(), maxName), Mailbox: n.Sender.Mailbox},
 		To: []message.Address{{Mailbox: n.To}}, Subject: subject, MessageID: n.MessageID, Date: n.Date,
 	})
+}
+
+// host is the name under which a link leads to the gateway, for readers to
+// compare. What is no link has none; compose refuses it.
+func host(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 // RenderRegistration writes the mail of a registration.
@@ -107,8 +117,8 @@ func RenderRegistration(r Registration) ([]byte, error) {
 // an address of its own would be taken for the address: then the address that
 // was checked stands in its place.
 func (n Notice) from(list []*words) message.Address {
-	name := inert(n.Sender.Name, maxName)
-	if name == "" || strings.Contains(name, "@") {
+	name := inert(n.Sender.Label(), maxName)
+	if name == "" {
 		name = n.Sender.Mailbox
 	}
 	via := english().Via

@@ -158,6 +158,9 @@ func TestNoticeOnce(t *testing.T) {
 		if len(l.From) != 1 || l.From[0].Mailbox != "service@gate.example" || len(l.To) != 1 || len(l.Cc) != 0 || len(l.Root.Header.All("Bcc")) != 0 || len(l.Root.Header) != 10 {
 			t.Fatalf("header: %+v", l.Root.Header)
 		}
+		if reply := strings.Replace(l.Root.Header.Get("Reply-To"), "ivan@vektor.example", "", 1); strings.Contains(message.DecodeHeader(reply), "@") {
+			t.Errorf("%q replies under another address: %s", text, reply)
+		}
 		if strings.Contains(l.From[0].Name, "@") && !strings.HasPrefix(l.From[0].Name, "ivan@vektor.example ") {
 			t.Fatalf("From poses as %q", l.From[0].Name)
 		}

@@ -6,7 +6,7 @@ import (
 )
 
 // words are all the strings of one language; a test sees to it that none is
-// missing. Via, Until, More and RegisterUntil are formats.
+// missing. Via, Site, Until, More and RegisterUntil are formats.
 type words struct {
 	Lang     string
 	Months   [12]string // as they stand in a date
@@ -17,6 +17,7 @@ type words struct {
 	OpeningDocuments, OpeningLetter, Checked        string
 	Sender, Subject, Files, More, Address           string
 	Open, Continue                                  string
+	Free, Site                                      string
 	NotReceipt, Until, ReplyTo, Unexpected          string
 	RegisterSubject, RegisterOpening                string
 	RegisterOnce, RegisterUntil, RegisterUnexpected string

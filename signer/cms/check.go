@@ -27,6 +27,7 @@ type CheckRequest struct {
 	ContentType  asn1.ObjectIdentifier  // eContentType
 	Certificates []*pki.Certificate     // that may hold the signer's; none is trusted for being here
 	Digest       func(*pki.Hash) []byte // of the content; nil result: the content is not at hand
+	Effort       *pki.Effort            // nil: no limit but that of one SignerInfo
 }
 
 // Checked is what can be said of one SignerInfo before its certificate's path is looked at.

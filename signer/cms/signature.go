@@ -103,6 +103,10 @@ func (c *check) try(certificate *pki.Certificate) attempt {
 	if a.scheme == nil {
 		return a
 	}
+	if !c.req.Effort.Spend(certificate.Key) {
+		a.scheme, a.resolveErr = nil, pki.ErrEffort
+		return a
+	}
 	if c.si.SignedAttributesDER == nil {
 		content := c.req.Digest(a.scheme.Hash)
 		if a.tried = content != nil; a.tried {
@@ -117,7 +121,7 @@ func (c *check) try(certificate *pki.Certificate) attempt {
 	}
 	// Some signers sign the set in DER order and send it in another one, so both orders are what was signed (RFC 5652
 	// §5.4); the attributes are the same.
-	if ordered, ok := derOrder(c.si.SignedAttributesDER); ok && !bytes.Equal(ordered, c.si.SignedAttributesDER) {
+	if ordered, ok := derOrder(c.si.SignedAttributesDER); ok && !bytes.Equal(ordered, c.si.SignedAttributesDER) && c.req.Effort.Spend(certificate.Key) {
 		if a.scheme.Verify(ordered, c.si.SignatureValue) == nil {
 			a.verifyErr = nil
 		}

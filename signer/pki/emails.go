@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -16,8 +15,10 @@ func (c *Certificate) Emails() []string {
 		return nil
 	}
 	var out []string
+	seen := map[string]bool{} // a certificate has room for thousands
 	for _, s := range c.mailboxes() {
-		if m, ok := plainMailbox(s); ok && !slices.Contains(out, m) {
+		if m, ok := plainMailbox(s); ok && !seen[m] {
+			seen[m] = true
 			out = append(out, m)
 		}
 	}

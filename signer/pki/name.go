@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"encoding/asn1"
 	"encoding/binary"
 	"encoding/hex"
@@ -114,6 +115,9 @@ func (n Name) CommonName() string {
 
 // Equal compares by RFC 5280 §7.1: string type, case and white space do not count.
 func (n Name) Equal(o Name) bool {
+	if bytes.Equal(n.Raw, o.Raw) && len(n.Raw) > 0 {
+		return true
+	}
 	a, errA := parseRDNs(n.Raw)
 	b, errB := parseRDNs(o.Raw)
 	return errA == nil && errB == nil && slices.Equal(canonical(a), canonical(b))
@@ -197,6 +201,8 @@ func (a attribute) String() string {
 }
 
 // escapeText is RFC 4514 §2.4, with every character that does not show escaped as well.
+const upperHex = "0123456789ABCDEF"
+
 func escapeText(s string) string {
 	var out strings.Builder
 	for i, r := range s {
@@ -207,7 +213,7 @@ func escapeText(s string) string {
 			out.WriteRune(r)
 		case r != ' ' && !unicode.IsGraphic(r), r != ' ' && unicode.IsSpace(r):
 			for _, c := range []byte(string(r)) {
-				fmt.Fprintf(&out, `\%02X`, c)
+				out.Write([]byte{'\\', upperHex[c>>4], upperHex[c&15]})
 			}
 		default:
 			out.WriteRune(r)

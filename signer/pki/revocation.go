@@ -47,6 +47,9 @@ func (v *validation) status(c, issuer *Certificate) (Verdict, string) {
 		}
 		return Passed(), ""
 	}
+	if v.exhausted { // by whoever made the certificates: another try would end alike
+		return constraintsFailed(), fmt.Sprintf("%s: the search was ended at its limit before its CRL was found", describe(c))
+	}
 	return Verdict{Indeterminate, TryLater}, fmt.Sprintf("%s: %s", describe(c), why)
 }
 

@@ -194,7 +194,7 @@ func (s *search) check(id signatureID, o signed, key *PublicKey) linkState {
 	if s.store.verified.has(id) {
 		return good
 	}
-	if s.operations == maxOperations {
+	if s.operations == maxOperations || !s.req.Effort.Spend(key) {
 		s.exhausted = true
 		return linkBad
 	}

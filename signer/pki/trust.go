@@ -74,6 +74,7 @@ type PathRequest struct {
 	// usage must name one; empty means emailProtection alone. To accept more,
 	// list emailProtection too.
 	ExtKeyUsages []asn1.ObjectIdentifier
+	Effort       *Effort // nil: only the limits of one request
 }
 
 // Path is the answer. Checks always has the same names in the same order. Chain

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store/blob"
@@ -166,6 +168,45 @@ func TestSpool(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestSpoolReadFrom: what comes from a reader, in pieces of any size and
+// between writes, is the same file; the reader's error is passed on and harms
+// nothing.
+func TestSpoolReadFrom(t *testing.T) {
+	s, err := blob.CreateSpool(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Discard()
+	var want bytes.Buffer
+	broken := errors.New("broken reader")
+	for i, size := range []int{0, 1, 100, 32 << 10, 32<<10 - 1, 100_000} {
+		p := blobtest.Content(size)
+		want.Write(p)
+		want.WriteString("between")
+		var r io.Reader = bytes.NewReader(p)
+		end := error(nil)
+		if i%2 == 1 {
+			r, end = io.MultiReader(iotest.HalfReader(r), iotest.ErrReader(broken)), broken
+		}
+		if n, err := s.ReadFrom(r); n != int64(size) || err != end {
+			t.Errorf("%d octets: %d, %v", size, n, err)
+		}
+		if _, err := io.WriteString(s, "between"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ref, err := s.Commit()
+	if err != nil || ref != (rem.Ref{SHA256: rem.DigestOf(want.Bytes()), Size: int64(want.Len())}) {
+		t.Errorf("%+v, %v", ref, err)
+	}
+	if stored, err := os.ReadFile(s.Path()); err != nil || !bytes.Equal(stored, want.Bytes()) {
+		t.Errorf("file differs, %v", err)
+	}
+	if _, err := s.ReadFrom(strings.NewReader("x")); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Commit: %v", err)
 	}
 }
 

@@ -1,12 +1,12 @@
 package blob
 
 import (
-	"bufio"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,21 +27,22 @@ const (
 type Spool struct {
 	file *os.File // nil once committed or discarded
 	path string
-	buf  *bufio.Writer
+	buf  []byte // what is not yet written
 	hash hash.Hash
 	size int64
 	ref  rem.Ref
 	err  error // first failure; it stays
 }
 
-// CreateSpool makes a file with a random name in dir, readable by nobody else.
+// CreateSpool makes a file with a random name in dir, readable by nobody else,
+// and writable through the Spool alone: a blob will be the same inode.
 func CreateSpool(dir string) (*Spool, error) {
 	path := filepath.Join(dir, spoolPrefix+strings.ToLower(rand.Text()))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o400)
 	if err != nil {
 		return nil, explain("create spool file", err)
 	}
-	return &Spool{file: f, path: path, buf: bufio.NewWriterSize(f, spoolBuffer), hash: sha256.New()}, nil
+	return &Spool{file: f, path: path, buf: make([]byte, 0, spoolBuffer), hash: sha256.New()}, nil
 }
 
 // Path is the file's name; it is there until Discard.
@@ -49,55 +50,104 @@ func (s *Spool) Path() string { return s.path }
 
 // Write appends. Its first error (ErrFull among them) stays for good.
 func (s *Spool) Write(p []byte) (int, error) {
-	if s.err != nil {
-		return 0, s.err
+	n := 0
+	for n < len(p) {
+		room, err := s.room()
+		if err != nil {
+			return n, err
+		}
+		n += s.took(copy(room, p[n:]))
 	}
-	if s.file == nil {
-		return 0, fmt.Errorf("write spool file: %w", fs.ErrClosed)
+	return n, s.open()
+}
+
+// ReadFrom appends all of r, read straight into the buffer. An error of r is
+// not the Spool's.
+func (s *Spool) ReadFrom(r io.Reader) (int64, error) {
+	var total int64
+	for {
+		room, err := s.room()
+		if err != nil {
+			return total, err
+		}
+		n, err := r.Read(room)
+		total += int64(s.took(n))
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
 	}
-	n, err := s.buf.Write(p)
-	s.hash.Write(p[:n])
+}
+
+// open says why nothing more can be written.
+func (s *Spool) open() error {
+	if s.err == nil && (s.file == nil || !s.ref.SHA256.IsZero()) {
+		return fmt.Errorf("write spool file: %w", fs.ErrClosed)
+	}
+	return s.err
+}
+
+// room is where the next octets go, never empty.
+func (s *Spool) room() ([]byte, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	if len(s.buf) == cap(s.buf) {
+		s.err = s.flush(s.file)
+	}
+	return s.buf[len(s.buf):cap(s.buf)], s.err
+}
+
+// took accounts for n octets put into room.
+func (s *Spool) took(n int) int {
+	s.buf = s.buf[:len(s.buf)+n]
 	s.size += int64(n)
-	if err != nil {
-		s.err = explain("write spool file", err)
+	return n
+}
+
+func (s *Spool) flush(f *os.File) error {
+	s.hash.Write(s.buf)
+	if _, err := f.Write(s.buf); err != nil {
+		return explain("write spool file", err)
 	}
-	return n, s.err
+	s.buf = s.buf[:0]
+	return nil
+}
+
+// End writes the last octets and says what all of them are: from here on the
+// file can be read, but nothing is durable. After it come Commit and Discard
+// alone.
+func (s *Spool) End() (rem.Ref, error) {
+	if s.ref.SHA256.IsZero() && s.open() == nil {
+		if s.err = s.flush(s.file); s.err == nil {
+			s.ref.Size = s.size
+			s.hash.Sum(s.ref.SHA256[:0])
+		}
+	}
+	return s.ref, s.err
 }
 
 // Commit makes the bytes durable and says what they are. The name in the spool
 // directory is not made durable: Put links the file where it is to last. After
 // a failure every further call fails likewise, an fsync is never tried twice.
 func (s *Spool) Commit() (rem.Ref, error) {
-	if s.file == nil || s.err != nil {
+	if _, err := s.End(); s.file == nil || err != nil {
 		return s.ref, s.err
 	}
 	f := s.file
 	s.file = nil
-	s.err = s.finish(f)
+	if err := f.Sync(); err != nil {
+		s.err = explain("fsync spool file", err)
+	}
 	if err := f.Close(); s.err == nil && err != nil {
 		s.err = explain("close spool file", err)
 	}
 	if s.err != nil {
-		return rem.Ref{}, s.err
+		s.ref = rem.Ref{}
 	}
-	s.ref.Size = s.size
-	s.hash.Sum(s.ref.SHA256[:0])
-	return s.ref, nil
-}
-
-// finish writes out, takes the right to write away (a blob is the same inode),
-// then fsyncs.
-func (s *Spool) finish(f *os.File) error {
-	if err := s.buf.Flush(); err != nil {
-		return explain("write spool file", err)
-	}
-	if err := f.Chmod(0o400); err != nil {
-		return explain("protect spool file", err)
-	}
-	if err := f.Sync(); err != nil {
-		return explain("fsync spool file", err)
-	}
-	return nil
+	return s.ref, s.err
 }
 
 // Discard removes the file's name from the spool; a blob linked to it stays.

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -76,7 +77,7 @@ func appendObject(b []byte, m map[string]any) ([]byte, error) {
 	for k := range m {
 		keys = append(keys, k)
 	}
-	sort.Slice(keys, func(i, j int) bool { return lessUTF16(keys[i], keys[j]) })
+	slices.SortFunc(keys, compareUTF16)
 	b = append(b, '{')
 	var err error
 	for i, k := range keys {
@@ -91,30 +92,48 @@ func appendObject(b []byte, m map[string]any) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func lessUTF16(a, b string) bool {
-	x, y := utf16.Encode([]rune(a)), utf16.Encode([]rune(b))
-	for i := 0; i < len(x) && i < len(y); i++ {
-		if x[i] != y[i] {
-			return x[i] < y[i]
-		}
+// compareUTF16 differs from comparing octets only between characters beyond the
+// first 65,536 and those from U+E000: a surrogate is less than the latter.
+func compareUTF16(a, b string) int {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
 	}
-	return len(x) < len(y)
+	if i == len(a) || i == len(b) || a[i] < utf8.RuneSelf || b[i] < utf8.RuneSelf {
+		return strings.Compare(a[i:], b[i:])
+	}
+	return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b)))
 }
 
 // appendString escapes as RFC 8785 §3.2.2.2 has it: the seven short forms,
 // \u00xx for other controls, everything else as it is.
 func appendString(b []byte, s string) []byte {
-	short := map[rune]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
 	b = append(b, '"')
 	for _, r := range s {
-		switch c, ok := short[r]; {
-		case ok:
-			b = append(b, '\\', c)
-		case r < ' ':
-			b = fmt.Appendf(b, "\\u%04x", r)
-		default:
+		switch {
+		case r == '"' || r == '\\':
+			b = append(b, '\\', byte(r))
+		case r >= ' ':
 			b = utf8.AppendRune(b, r)
+		default:
+			b = appendControl(b, r)
 		}
 	}
 	return append(b, '"')
+}
+
+func appendControl(b []byte, r rune) []byte {
+	switch r {
+	case '\b':
+		return append(b, `\b`...)
+	case '\f':
+		return append(b, `\f`...)
+	case '\n':
+		return append(b, `\n`...)
+	case '\r':
+		return append(b, `\r`...)
+	case '\t':
+		return append(b, `\t`...)
+	}
+	return fmt.Appendf(b, `\u%04x`, r)
 }

@@ -1,11 +1,8 @@
 package rem
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"encoding/binary"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -106,7 +103,7 @@ type SignatureRecord struct {
 // disagree with its row.
 func Attest(event Event, subject string, attempt int, now time.Time, r Record) Evidence {
 	now = now.UTC().Truncate(time.Microsecond)
-	r.ID = deriveID("evidence", subject, string(event), attemptText(attempt))
+	r.ID = deriveID(subject, "evidence", string(event), attemptText(attempt))
 	r.Event = event
 	r.Time = now.Format("2006-01-02T15:04:05.000000Z")
 	return Evidence{ID: r.ID, Event: event, Time: now, Subject: subject, Attempt: attempt, Record: r}
@@ -114,31 +111,11 @@ func Attest(event Event, subject string, attempt int, now time.Time, r Record) E
 
 // ExpectedID re-derives the id that an evidence row must have.
 func ExpectedID(event Event, subject string, attempt int) string {
-	return deriveID("evidence", subject, string(event), attemptText(attempt))
+	return deriveID(subject, "evidence", string(event), attemptText(attempt))
 }
 
 func attemptText(n int) string {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], uint64(n))
 	return string(b[:])
-}
-
-// deriveID is a stable id of 26 characters for the given words: 128 bits of
-// SHA-256 over length-prefixed words.
-func deriveID(words ...string) string {
-	h := sha256.New()
-	var n [8]byte
-	for _, w := range words {
-		binary.BigEndian.PutUint64(n[:], uint64(len(w)))
-		h.Write(n[:])
-		h.Write([]byte(w))
-	}
-	return idText(h.Sum(nil)[:16])
-}
-
-// IDText writes 16 octets as an id.
-func IDText(b [16]byte) string { return idText(b[:]) }
-
-func idText(b []byte) string {
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
 }

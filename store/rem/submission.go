@@ -78,7 +78,7 @@ func Submit(env Envelope, facts LetterFacts, f Finding, p Policy, now time.Time)
 	a := &Accepted{Submission: s}
 	for _, rcpt := range env.Recipients {
 		a.Consignments = append(a.Consignments, Consignment{
-			ID:         deriveID("consignment", env.ID, rcpt),
+			ID:         deriveID(env.ID, "consignment", rcpt),
 			Submission: env.ID,
 			Recipient:  rcpt,
 			Expires:    now.Add(p.LinkLifetime),

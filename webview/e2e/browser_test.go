@@ -36,7 +36,16 @@ func (d *demo) browser(t *testing.T) *tab {
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, stop := chromedp.NewContext(alloc)
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(func() { cancel(); stop(); stopAlloc() })
+	t.Cleanup(func() {
+		chromedp.Cancel(ctx) // closes the browser and waits, so that its folder is still when it is removed
+		allocator := chromedp.FromContext(ctx).Allocator
+		cancel()
+		stop()
+		stopAlloc()
+		if allocator != nil {
+			allocator.Wait()
+		}
+	})
 	b := &tab{t: t, ctx: ctx, d: d, downloads: t.TempDir()}
 	b.do(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(b.downloads))
 	return b
@@ -258,7 +267,7 @@ func TestRecipientVerifies(t *testing.T) {
 		t.Error("the protocol names another recipient")
 	}
 	b.uploadSignature(boris, "protocol.json", append(protocol, '\n')) // not these bytes
-	if n := len(d.evidenceOf(t, "RecipientVerification")); n != 0 || !strings.Contains(b.text("main"), "message-digest") {
+	if n := len(d.evidenceOf(t, "RecipientVerification")); n != 0 || !strings.Contains(b.text("main"), "The content is unchanged since signing") {
 		t.Errorf("a wrong signature: %d verifications\n%s", n, b.text("main"))
 	}
 	b.open(protocolPage)
