@@ -152,7 +152,7 @@ func equalCounts(a, b map[string]int) bool {
 	return string(x) == string(y)
 }
 
-// TestRecipientAddresses: what the database holds of a letter to several is
+// What the database holds of a letter to several is
 // one consignment each, and evidence of acceptance is the sender's alone.
 func TestRecipientsHaveTheirOwnRecords(t *testing.T) {
 	w := newWorld(t)

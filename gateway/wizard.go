@@ -51,6 +51,9 @@ func (g *Gateway) Draft(ctx context.Context, d DraftRequest) (*store.Protocol, *
 			return nil, nil, err
 		}
 	}
+	if err := g.roomForDraft(ctx, d); err != nil {
+		return nil, nil, err
+	}
 	if req.Finding, err = g.judgeAgain(ctx, v.Submission.ID); err != nil {
 		return nil, nil, err
 	}
@@ -60,6 +63,30 @@ func (g *Gateway) Draft(ctx context.Context, d DraftRequest) (*store.Protocol, *
 		return row, &p, err
 	}
 	return row, &p, g.DB.AddProtocol(ctx, *row)
+}
+
+// openDrafts bounds the unsigned protocols one recipient may have of one
+// consignment at a time; each may hold as much as its letter's findings.
+const openDrafts = 20
+
+func (g *Gateway) roomForDraft(ctx context.Context, d DraftRequest) error {
+	if d.Certificate.IsZero() {
+		return nil // a preview is not stored
+	}
+	list, err := g.DB.Protocols(ctx, d.User.ID, d.Consignment)
+	if err != nil {
+		return err
+	}
+	open, now := 0, g.Now()
+	for _, p := range list {
+		if len(p.Signature) == 0 && now.Before(p.Expires) {
+			open++
+		}
+	}
+	if open >= openDrafts {
+		return ErrBusy
+	}
+	return nil
 }
 
 func (g *Gateway) protocolRow(p document.Protocol, d DraftRequest) (*store.Protocol, error) {

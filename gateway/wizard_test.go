@@ -325,3 +325,19 @@ func TestDraftIsBound(t *testing.T) {
 		t.Error("a line end that a signing tool may change")
 	}
 }
+
+func TestOpenDraftsAreBounded(t *testing.T) {
+	w, c := carolHas(t)
+	ask := DraftRequest{User: w.carol.user, Consignment: c.ID, Certificate: rem.DigestOf(w.carol.Certificate.Raw)}
+	var last *store.Protocol
+	for range openDrafts {
+		last = w.draft(w.carol, c.ID)
+	}
+	if _, _, err := w.Draft(t.Context(), ask); !errors.Is(err, ErrBusy) {
+		t.Errorf("one draft more: %v", err)
+	}
+	w.must(w.Acknowledge(t.Context(), w.answer(w.carol, last)))
+	if _, _, err := w.Draft(t.Context(), ask); err != nil {
+		t.Errorf("after one was signed: %v", err)
+	}
+}

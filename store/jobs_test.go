@@ -63,8 +63,8 @@ func (m *jobModel) add(r *rapid.T) {
 	}
 }
 
-// next is the job that a claim has to give.
-func (m *jobModel) next(kinds []string, node string) *modelJob {
+// next are the jobs that a claim has to give, in their order.
+func (m *jobModel) next(kinds []string, node string, most int) []*modelJob {
 	var due []*modelJob
 	now := m.clock.now()
 	for _, j := range m.jobs {
@@ -72,16 +72,13 @@ func (m *jobModel) next(kinds []string, node string) *modelJob {
 			due = append(due, j)
 		}
 	}
-	if len(due) == 0 {
-		return nil
-	}
 	sort.Slice(due, func(a, b int) bool {
 		if !due[a].Due.Equal(due[b].Due) {
 			return due[a].Due.Before(due[b].Due)
 		}
 		return due[a].ID < due[b].ID
 	})
-	return due[0]
+	return due[:min(most, len(due))]
 }
 
 func contains(list []string, s string) bool {
@@ -98,23 +95,27 @@ func (m *jobModel) claim(r *rapid.T) {
 	node := rapid.SampledFrom([]string{"", "a", "b"}).Draw(r, "node")
 	holder := rapid.SampledFrom([]string{"h1", "h2"}).Draw(r, "holder")
 	lease := time.Duration(rapid.IntRange(1, 4).Draw(r, "lease")) * time.Second
-	want := m.next(kinds, node)
-	j, err := m.db.Claim(ctx, kinds, node, holder, lease)
-	if want == nil {
+	most := rapid.IntRange(1, 4).Draw(r, "most")
+	want := m.next(kinds, node, most)
+	jobs, err := m.db.ClaimJobs(ctx, Claiming{Kinds: kinds, Node: node, Holder: holder, Lease: lease, Most: most})
+	if len(want) == 0 {
 		if !errors.Is(err, ErrNotFound) {
-			r.Fatalf("nothing due, claimed %+v, %v", j, err)
+			r.Fatalf("nothing due, claimed %+v, %v", jobs, err)
 		}
 		return
 	}
-	if err != nil {
-		r.Fatalf("%s is due: %v", want.ID, err)
+	if err != nil || len(jobs) != len(want) {
+		r.Fatalf("%d are due: %+v, %v", len(want), jobs, err)
 	}
-	want.Attempts++
-	want.Holder, want.held = holder, m.clock.now().Add(lease)
-	if j.ID != want.ID || j.Attempts != want.Attempts || j.Holder != holder || !j.Lease.Equal(want.held) {
-		r.Fatalf("claimed %+v, want %+v", j, want)
+	for i, want := range want {
+		j := &jobs[i]
+		want.Attempts++
+		want.Holder, want.held = holder, m.clock.now().Add(lease)
+		if j.ID != want.ID || j.Attempts != want.Attempts || j.Holder != holder || !j.Lease.Equal(want.held) {
+			r.Fatalf("claimed %+v, want %+v", j, want)
+		}
+		m.claimed = append(m.claimed, j)
 	}
-	m.claimed = append(m.claimed, j)
 }
 
 // pick takes one of the claims and says whether it still holds.
@@ -191,7 +192,7 @@ func TestParallelClaimsAreExclusive(t *testing.T) {
 			db := nodes[i%len(nodes)]
 			wg.Go(func() {
 				for {
-					j, err := db.Claim(ctx, []string{"notify"}, "", fmt.Sprint("worker ", i), time.Hour)
+					jobs, err := db.ClaimJobs(ctx, Claiming{Kinds: []string{"notify"}, Holder: fmt.Sprint("worker ", i), Lease: time.Hour, Most: 1 + i%4})
 					if errors.Is(err, ErrNotFound) {
 						return
 					}
@@ -199,11 +200,13 @@ func TestParallelClaimsAreExclusive(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					mu.Lock()
-					claims[j.ID]++
-					mu.Unlock()
-					if err := db.Finish(ctx, j, Outcome{}); err != nil {
-						t.Error(err)
+					for _, j := range jobs {
+						mu.Lock()
+						claims[j.ID]++
+						mu.Unlock()
+						if err := db.Finish(ctx, &j, Outcome{}); err != nil {
+							t.Error(err)
+						}
 					}
 				}
 			})

@@ -75,6 +75,7 @@ type fileView struct {
 
 type signatureView struct {
 	N                           int
+	Own                         bool // the reader's, uploaded just now
 	Tag                         tag
 	Why                         string // the sub-indication in words
 	Name, Subject, Email        string

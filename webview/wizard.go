@@ -267,6 +267,7 @@ func (p *page) refused(r *rem.Refusal) *refusedView {
 	v := &refusedView{Signatures: p.signatures(r.Finding.Signatures, "")}
 	for i := range v.Signatures {
 		v.Signatures[i].Covers = nil // it covers what the page is about
+		v.Signatures[i].Own = true   // none of the letter's, whose numbers are the page's anchors
 	}
 	if key := "refused." + string(r.Reason); p.Has(key) {
 		v.Text = p.T(key)

@@ -84,6 +84,9 @@ func TestRefusedSignatureShowsEachCheck(t *testing.T) {
 	if strings.Contains(page, "<details open") {
 		t.Error("passed checks are unfolded")
 	}
+	if own, first := strings.Count(page, `id="uploaded-1"`), strings.Count(page, `id="signature-1"`); own != 1 || first != 1 {
+		t.Errorf("the page has %d uploaded-1 and %d signature-1", own, first)
+	}
 	if got := s.events(s.toCarol.ID); slices.Contains(got, string(rem.RecipientVerification)) {
 		t.Errorf("a refused signature was recorded: %v", got)
 	}

@@ -101,7 +101,7 @@ type door struct {
 // ballast is never touched, so it takes address space and no memory. The
 // collector starts when the heap has doubled: without it that is every few
 // letters in a server that has little else to keep.
-const ballast = 64 << 20
+const ballast = 32 << 20
 
 // serve opens every door, calls ready, and carries out jobs, until ctx ends
 // or a door fails. steps are job steps beside the gateway's own.

@@ -90,8 +90,12 @@ func (d *Dir) sync(dir string) error {
 	if d.stopped.Load() {
 		return ErrStopped
 	}
-	err := syncDir(dir)
+	f, err := os.Open(dir)
 	if err != nil {
+		return err // too many open files, say: nothing was lost, the next Put may try again
+	}
+	defer f.Close()
+	if err = f.Sync(); err != nil {
 		d.stopped.Store(true)
 	}
 	return err

@@ -198,9 +198,16 @@ func TestSpoolReadFrom(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	early, err := s.End() // readable, and final, before it is durable
+	if stored, readErr := os.ReadFile(s.Path()); err != nil || readErr != nil || !bytes.Equal(stored, want.Bytes()) {
+		t.Errorf("after End: file differs, %v %v", err, readErr)
+	}
+	if _, err := s.Write([]byte("x")); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("write after End: %v", err)
+	}
 	ref, err := s.Commit()
-	if err != nil || ref != (rem.Ref{SHA256: rem.DigestOf(want.Bytes()), Size: int64(want.Len())}) {
-		t.Errorf("%+v, %v", ref, err)
+	if err != nil || ref != early || ref != (rem.Ref{SHA256: rem.DigestOf(want.Bytes()), Size: int64(want.Len())}) {
+		t.Errorf("%+v, %v, at the end %+v", ref, err, early)
 	}
 	if stored, err := os.ReadFile(s.Path()); err != nil || !bytes.Equal(stored, want.Bytes()) {
 		t.Errorf("file differs, %v", err)
