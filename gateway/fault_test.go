@@ -19,22 +19,21 @@ import (
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
-// faulty is the real directory with faults put before its Put and Open.
+// faulty is the real directory with faults put before its Put.
 type faulty struct {
 	blob.Store
-	mu   sync.Mutex
-	put  func() error // before the real one; nil: none
-	open func() error
+	mu  sync.Mutex
+	put func() error // before the real one; nil: none
 }
 
-func (f *faulty) fault(which *func() error) error {
+func (f *faulty) fault() error {
 	f.mu.Lock()
-	g := *which
+	put := f.put
 	f.mu.Unlock()
-	if g == nil {
+	if put == nil {
 		return nil
 	}
-	return g()
+	return put()
 }
 
 func (f *faulty) set(put func() error) {
@@ -44,7 +43,7 @@ func (f *faulty) set(put func() error) {
 }
 
 func (f *faulty) Put(ctx context.Context, ref rem.Ref, path string) error {
-	if err := f.fault(&f.put); err != nil {
+	if err := f.fault(); err != nil {
 		return err
 	}
 	return f.Store.Put(ctx, ref, path)

@@ -98,11 +98,6 @@ type door struct {
 	serve   func(net.Listener) error
 }
 
-// ballast is never touched, so it takes address space and no memory. The
-// collector starts when the heap has doubled: without it that is every few
-// letters in a server that has little else to keep.
-const ballast = 32 << 20
-
 // serve opens every door, calls ready, and carries out jobs, until ctx ends
 // or a door fails. steps are job steps beside the gateway's own.
 func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready func() error) error {

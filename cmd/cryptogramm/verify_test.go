@@ -21,8 +21,7 @@ const recorded = "../../gateway/judge/testdata/clients"
 
 // verifyKit is a folder with everything the cases name.
 type verifyKit struct {
-	dir   string
-	trust []string // flags under which a good signature passes
+	dir string
 }
 
 func newVerifyKit(t *testing.T) verifyKit {
