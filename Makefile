@@ -43,6 +43,7 @@ fuzz:
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
+	@if [ -d $${TOOLS:-../shared/tools} ]; then configs/bench-intake.sh; fi
 
 # Crashes between any two steps, and at random under load; then fsck.
 kill:
