@@ -63,6 +63,7 @@ type Limits struct {
 	LinkLife   duration `toml:"link_life"`
 	DraftLife  duration `toml:"draft_life"`
 	RefusedFor duration `toml:"refused_bytes_kept"`
+	RefusedMiB int64    `toml:"refused_mib"`
 }
 
 // duration is written as in "90s", "24h"; it is always more than nothing.
@@ -158,6 +159,7 @@ func (c *Config) limits() gateway.Limits {
 	return gateway.Limits{
 		Letter: l.LetterMiB << 20, Slots: l.Slots, SlotWait: l.SlotWait.Duration, JudgeTime: l.JudgeTime.Duration,
 		LinkLife: l.LinkLife.Duration, DraftLife: l.DraftLife.Duration, RefusedFor: l.RefusedFor.Duration,
+		Refused: l.RefusedMiB << 20,
 	}
 }
 

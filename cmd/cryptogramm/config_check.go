@@ -24,6 +24,7 @@ func (c *Config) check() error {
 		oneOf("policy.document_signer", c.Policy.DocumentSigner, "sender", "any"),
 		oneOf("policy.revocation", c.Policy.Revocation, "hard", "soft"),
 		within("limits.letter_mib", c.Limits.LetterMiB, 4096),
+		within("limits.refused_mib", c.Limits.RefusedMiB, 1<<20),
 		within("limits.judging_slots", int64(c.Limits.Slots), 10000),
 		c.checkTogether(),
 	)
