@@ -6,7 +6,7 @@ DATA  ?= demo-data
 ALL   ?=
 FUZZTIME ?= 20s
 
-.PHONY: build run test unit check race fuzz bench kill e2e readme lint clean
+.PHONY: build run test unit check race fuzz bench kill powercut e2e readme lint clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/cryptogramm
@@ -48,6 +48,10 @@ bench: build
 # Crashes between any two steps, and at random under load; then fsck.
 kill:
 	go test -tags kill -run Kill -count 1 -timeout 20m -v ./cmd/cryptogramm
+
+# Power cuts on a loop device, beside a control that must lose letters; needs root, xfsprogs and strace.
+powercut: build
+	configs/powercut.sh
 
 # Real clients and a real browser against the real binary.
 e2e: build
