@@ -77,6 +77,7 @@ type Limits struct {
 	LinkLife   time.Duration // 0: 30 days
 	DraftLife  time.Duration // 0: 24 h
 	RefusedFor time.Duration // how long refused bytes are kept; 0: 24 h
+	Refusals   int           // refusals of one account within an hour that are put on record; 0: 300
 	Refused    int64         // octets of all refused letters kept; beyond, only their digests are; 0: 1 GiB
 }
 
@@ -88,6 +89,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Letter == 0 {
 		l.Letter = 100 << 20
+	}
+	if l.Refusals == 0 {
+		l.Refusals = 300
 	}
 	if l.Refused == 0 {
 		l.Refused = 1 << 30

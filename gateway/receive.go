@@ -203,6 +203,9 @@ func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *
 	if r.Temporary() {
 		return r
 	}
+	if err := g.boundRefusals(ctx, env.Account, r); err != nil {
+		return err
+	}
 	path, err := g.keepRefused(env.ID, sp)
 	if err != nil {
 		return err
@@ -223,6 +226,23 @@ func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *
 		return g.commit(err)
 	}
 	return r
+}
+
+// boundRefusals counts a refusal. Each leaves rows for good, so an account that
+// goes on past Limits.Refusals within an hour is put off instead: it still hears
+// what is wrong with its letter.
+func (g *Gateway) boundRefusals(ctx context.Context, account string, r *rem.Refusal) error {
+	key := "refused:" + account
+	n, err := g.DB.Failures(ctx, key, g.Now().Add(-time.Hour))
+	if err != nil {
+		return err
+	}
+	if n >= g.Limits.Refusals {
+		put := rem.Refuse(rem.ReasonTooMany, r.Finding.Detail, r.Finding)
+		put.ID = r.ID
+		return put
+	}
+	return g.DB.AddFailure(ctx, key)
 }
 
 // commit names a failed transaction: a full disk heals, a database that

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/x509"
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -223,4 +224,29 @@ func TestRefusedBytesAreBounded(t *testing.T) {
 		t.Errorf("%d octets counted after the last is gone", w.refused.Load())
 	}
 	w.fsck()
+}
+
+func TestRefusalsOfAnAccountAreBounded(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Limits.Refusals = 3 })
+	letter := header() + body()
+	for range 3 {
+		_, err := w.Receive(t.Context(), w.envelope(w.anna, bob), strings.NewReader(letter))
+		if r := refused(t, err); r.Reason != rem.ReasonUnsigned {
+			t.Fatal(r)
+		}
+	}
+	before := w.rows()
+	_, err := w.Receive(t.Context(), w.envelope(w.anna, bob), strings.NewReader(letter))
+	if r := refused(t, err); reply(r) != "451 4.7.1" || r.ID == "" || !strings.Contains(r.Text, "nothing in the letter is signed") {
+		t.Errorf("%s: %s", reply(r), r.Text)
+	}
+	if after := w.rows(); !maps.Equal(before, after) {
+		t.Errorf("it left rows: %v, then %v", before, after)
+	}
+	w.send(signed(t, w.anna.Party), bob) // a good letter passes all the while
+	w.clock.pass(time.Hour + time.Minute)
+	_, err = w.Receive(t.Context(), w.envelope(w.anna, bob), strings.NewReader(letter))
+	if r := refused(t, err); r.Reason != rem.ReasonUnsigned {
+		t.Errorf("an hour on: %v", r)
+	}
 }

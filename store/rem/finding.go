@@ -112,5 +112,6 @@ const (
 	ReasonRevocationUnknown Reason = "revocation-unknown"     // TRY_LATER
 	ReasonUnsigned          Reason = "unsigned"               //
 	ReasonEncrypted         Reason = "encrypted"              //
+	ReasonTooMany           Reason = "too-many-refusals"      // of the door: an account that sends nothing but refused letters
 	ReasonMalformed         Reason = "malformed-letter"       // not a letter that can be judged: limits, broken MIME
 )

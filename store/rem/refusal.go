@@ -49,6 +49,7 @@ var replies = map[Reason]reply{
 	ReasonRevocationUnknown: {451, [3]int{4, 7, 5}, "Nothing was sent. Your mail program will try again."},
 	ReasonUnsigned:          {550, [3]int{5, 7, 0}, "Nothing was sent. Turn on S/MIME signing in your mail program, or attach a detached signature (.p7s, .sig) beside each file."},
 	ReasonEncrypted:         {550, [3]int{5, 6, 0}, "Nothing was sent. Send it signed, not encrypted."},
+	ReasonTooMany:           {451, [3]int{4, 7, 1}, "Nothing was sent, and this refusal is not on record: too many letters of this account were refused within an hour."},
 	ReasonMalformed:         {550, [3]int{5, 6, 0}, "Nothing was sent."},
 }
 

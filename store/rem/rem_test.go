@@ -47,6 +47,7 @@ func TestSubmitFollowsTheVerdictTable(t *testing.T) {
 		{ReasonUnsigned, Unsigned, Policy{}, "550 5.7.0"},
 		{ReasonEncrypted, Unsigned, Policy{}, "550 5.6.0"},
 		{ReasonMalformed, Failed, Policy{}, "550 5.6.0"},
+		{ReasonTooMany, Failed, Policy{}, "451 4.7.1"},
 		{"a reason of tomorrow", Failed, Policy{}, "550 5.6.0"},
 	}
 	for _, tt := range tests {
@@ -63,7 +64,7 @@ func TestSubmitFollowsTheVerdictTable(t *testing.T) {
 
 func TestEveryReasonHasItsOwnReply(t *testing.T) {
 	for _, r := range []Reason{ReasonSignatureFailed, ReasonCertificateTime, ReasonSignerNotSender, ReasonSignerUnbound, ReasonNotCovered, ReasonUntrusted,
-		ReasonNoSignedAttrs, ReasonUnsupported, ReasonNoCertificate, ReasonNoContent, ReasonFrom, ReasonRevocationUnknown, ReasonUnsigned, ReasonEncrypted, ReasonMalformed} {
+		ReasonNoSignedAttrs, ReasonUnsupported, ReasonNoCertificate, ReasonNoContent, ReasonFrom, ReasonRevocationUnknown, ReasonUnsigned, ReasonEncrypted, ReasonTooMany, ReasonMalformed} {
 		if _, ok := replies[r]; !ok {
 			t.Errorf("reason %s has no reply", r)
 		}
