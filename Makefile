@@ -14,9 +14,9 @@ build:
 run: build
 	./$(BIN) demo --data $(DATA)
 
-test: check unit
+test: unit
 ifneq ($(ALL),)
-	$(MAKE) lint race e2e readme kill
+	$(MAKE) check lint race e2e readme kill
 	$(MAKE) fuzz FUZZTIME=4s
 endif
 
