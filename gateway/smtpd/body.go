@@ -3,25 +3,17 @@ package smtpd
 import (
 	"io"
 	"sync/atomic"
-
-	"cryptogramm.ru/cryptogramm/gateway/message"
 )
 
-// body is a letter on its way from the engine to the gateway. It counts octets,
-// and refuses what the guard saw on the wire and the engine may have lost: when
-// the last octet has come, so has the guard's word on all of them.
+// body counts the octets of a letter on its way to the gateway.
 type body struct {
-	r    io.Reader
-	conn *conn
-	n    atomic.Int64
+	r io.Reader
+	n atomic.Int64
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.n.Add(int64(n))
-	if b.conn.dirty.Load() {
-		return 0, message.ErrBareLineEnd
-	}
 	return n, err
 }
 

@@ -2,12 +2,10 @@ package smtpd
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -43,9 +41,7 @@ type conn struct {
 	last     bool          // this chunk is the last
 	fresh    bool          // the letter's first chunk is not yet read
 	begun    chan struct{} // gets a token when Data begins
-	body     int64         // octets of the letter read after DATA
-	tail     [2]byte       // last two octets of it
-	dirty    atomic.Bool   // the letter holds a bare CR, a bare LF or a NUL
+	data     dataReader    // the letter that DATA began
 	lines    int           // command lines since the last letter got on
 	fail     error         // permanent
 	until    time.Time
@@ -84,7 +80,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	switch c.mode {
 	case letter:
-		return c.readLetter(b)
+		return c.readEnd(b)
 	case chunk:
 		return c.readChunk(b)
 	}
@@ -99,75 +95,6 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.mode = chunk
 	}
 	return n, nil
-}
-
-// readLetter stops after every line that ends in a dot: the end of the letter
-// is one of them (RFC 5321 §4.1.1.4), and which one is the engine's to say.
-func (c *conn) readLetter(b []byte) (int, error) {
-	if _, err := c.in.Peek(1); err != nil {
-		return 0, c.broken(err)
-	}
-	p, _ := c.in.Peek(min(len(b), c.in.Buffered()))
-	p = p[:c.stop(p)]
-	n := copy(b, p)
-	if !strict(c.tail[1], p) {
-		c.dirty.Store(true)
-	}
-	c.tail = lastTwo(c.tail, p)
-	c.in.Discard(n)
-	// Dots double in transit, and a refused letter is read to its end: twice
-	// the limit is enough for both.
-	if c.body += int64(n); c.body > 2*c.srv.letter+letterLine {
-		c.fail = replyTooLarge()
-		return 0, c.fail
-	}
-	return n, nil
-}
-
-// stop is the length of p up to and with the first line end after a dot.
-func (c *conn) stop(p []byte) int {
-	for i := 0; ; {
-		j := bytes.IndexByte(p[i:], '\n')
-		if j < 0 {
-			return len(p)
-		}
-		i += j
-		t := lastTwo(c.tail, p[:i])
-		if t[1] == '.' || t == [2]byte{'.', '\r'} {
-			return i + 1
-		}
-		i++
-	}
-}
-
-// strict says whether p, which is not empty and comes after prev, has CR and LF
-// in pairs alone, and no NUL. The engine cannot be left to hand bad ones on to
-// whoever reads the letter: it drops the CR of a CRLF.CR that is no end.
-func strict(prev byte, p []byte) bool {
-	cr, lf := bytes.Count(p, []byte{'\r'}), bytes.Count(p, []byte{'\n'})
-	if prev == '\r' {
-		if p[0] != '\n' {
-			return false
-		}
-		lf--
-	}
-	if p[len(p)-1] == '\r' {
-		cr--
-	}
-	pairs := bytes.Count(p, []byte("\r\n"))
-	return cr == pairs && lf == pairs && bytes.IndexByte(p, 0) < 0
-}
-
-// lastTwo are the last two octets of what ended in t and goes on with p.
-func lastTwo(t [2]byte, p []byte) [2]byte {
-	switch n := len(p); n {
-	case 0:
-		return t
-	case 1:
-		return [2]byte{t[1], p[0]}
-	default:
-		return [2]byte{p[n-2], p[n-1]}
-	}
 }
 
 // readChunk gives nothing of a letter's first chunk before Data has begun: the

@@ -1,7 +1,6 @@
 package smtpd
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -59,79 +58,6 @@ func TestReadStopsAtChunks(t *testing.T) {
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-}
-
-// However a letter is cut, no Read goes past CRLF.CRLF, and nothing is lost.
-func TestReadStopsAtTheEndOfALetter(t *testing.T) {
-	text := "a.\r\nb\r\n..\r\nend.\r\n.\r\nMAIL FROM:<x>\r\n"
-	end := strings.Index(text, "\r\n.\r\n") + 5
-	for size := 1; size <= len(text); size++ {
-		for _, window := range []int{1, 2, 3, 7, 4096} {
-			c, far := guard(t, letter)
-			go func() {
-				for p := []byte(text); len(p) > 0; p = p[min(size, len(p)):] {
-					far.Write(p[:min(size, len(p))])
-				}
-				far.Close()
-			}()
-			got, at := reads(c, window), 0
-			for _, g := range got {
-				if at < end && at+len(g) > end {
-					t.Fatalf("packets of %d, window %d: a read goes past the end: %q", size, window, got)
-				}
-				at += len(g)
-			}
-			if strings.Join(got, "") != text {
-				t.Fatalf("packets of %d, window %d: %q", size, window, got)
-			}
-		}
-	}
-}
-
-func TestStrict(t *testing.T) {
-	for text, want := range map[string]bool{
-		"a\r\nb\r\n": true, "\r\n\r\n": true, "abc": true, "a\r\n\r\n.": true,
-		"a\nb": false, "a\rb": false, "\r\r\n": false, "a\x00": false, "\n": false, "\r\n\n": false, "a\r\n\rb": false,
-	} {
-		for cut := range len(text) { // the verdict does not hang on the cut
-			prev, ok := byte(0), true
-			for _, p := range [][]byte{[]byte(text[:cut]), []byte(text[cut:])} {
-				if len(p) > 0 {
-					ok = ok && strict(prev, p)
-					prev = p[len(p)-1]
-				}
-			}
-			if ok != want {
-				t.Errorf("%q cut at %d: %v, want %v", text, cut, ok, want)
-			}
-		}
-	}
-}
-
-// FuzzStrict compares strict, whatever the cuts, with the definition.
-func FuzzStrict(f *testing.F) {
-	f.Add([]byte("a\r\nb\r\n"), uint8(3))
-	f.Add([]byte("a\n.\n\r\r\n\x00"), uint8(1))
-	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
-		want := bytes.IndexByte(text, 0) < 0
-		rest := bytes.ReplaceAll(text, []byte("\r\n"), nil)
-		want = want && !bytes.Contains(rest, []byte("\n")) && !bytes.Contains(bytes.TrimSuffix(rest, []byte("\r")), []byte("\r"))
-		// Taking pairs out may bring a CR and an LF together that were apart.
-		for i, b := range text {
-			if b == '\n' && (i == 0 || text[i-1] != '\r') || b == '\r' && i+1 < len(text) && text[i+1] != '\n' {
-				want = false
-			}
-		}
-		got, prev := true, byte(0)
-		for p := text; len(p) > 0; {
-			n := min(int(size)+1, len(p))
-			got = got && strict(prev, p[:n])
-			prev, p = p[n-1], p[n:]
-		}
-		if got != want {
-			t.Errorf("%q by %d: %v, want %v", text, size, got, want)
-		}
-	})
 }
 
 // What the engine repeats of the client's words cannot leave the line.

@@ -9,6 +9,8 @@
 //     letter or of a chunk. So when the next octets are wanted, everything
 //     before them has been answered, and the guard knows from the answer
 //     whether they are command or letter.
+//   - A letter after DATA is read by the guard alone, which knows one end of it,
+//     CRLF.CRLF; the engine is shown an empty letter in its place.
 //   - After any failed DATA or BDAT the connection is closed: nothing that
 //     follows is executed. Errors of reading are permanent.
 //   - The engine never sees a connection without TLS. The few commands before

@@ -165,8 +165,7 @@ func (c *conn) answered(code string) {
 		c.mode = command
 		c.lines = 0
 	case c.verb == "DATA" && code == "354":
-		c.mode, c.body, c.tail = letter, 0, [2]byte{}
-		c.dirty.Store(false)
+		c.mode, c.data = letter, dataReader{conn: c, begin: true, end: endOfData}
 	case c.verb == "DATA":
 		bad = true // the letter may be on its way all the same
 	}

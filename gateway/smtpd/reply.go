@@ -30,7 +30,6 @@ func table() []row {
 		{message.ErrBareLineEnd, 550, smtp.EnhancedCode{5, 6, 11}, "The letter holds a bare CR, a bare LF or a NUL"},
 		{message.ErrTooLarge, 552, smtp.EnhancedCode{5, 3, 4}, "The letter is too large"},
 		{message.ErrLineTooLong, 550, smtp.EnhancedCode{5, 6, 0}, "The letter holds a line that is too long"},
-		{smtp.ErrTooLongLine, 550, smtp.EnhancedCode{5, 6, 0}, "The letter holds a line that is too long"},
 		{gateway.ErrBusy, 451, smtp.EnhancedCode{4, 3, 2}, "Too many letters at once, try again"},
 		{gateway.ErrFull, 452, smtp.EnhancedCode{4, 3, 1}, "Storage is full, try again later"},
 		{gateway.ErrStopped, 421, smtp.EnhancedCode{4, 3, 2}, "The gateway is not accepting letters, try again later"},

@@ -26,7 +26,6 @@ func TestTable(t *testing.T) {
 		{message.ErrBareLineEnd, "550 5.6.11 The letter holds"},
 		{message.ErrTooLarge, "552 5.3.4 The letter is too large (id7)"},
 		{message.ErrLineTooLong, "550 5.6.0 "},
-		{smtp.ErrTooLongLine, "550 5.6.0 "},
 		{smtp.ErrDataTooLarge, "552 5.3.4 "},
 		{smtp.ErrDataReset, "451 4.4.2 "},
 		{gateway.ErrBusy, "451 4.3.2 "},

@@ -83,7 +83,7 @@ func (s *Server) init() *Server {
 	e := smtp.NewServer(smtp.BackendFunc(s.newSession))
 	e.Domain = s.domain
 	e.MaxMessageBytes = s.letter + 1 // the engine refuses a letter of exactly its limit
-	e.MaxLineLength = 2 * letterLine // this limits DATA too, where message.StrictCRLF has to speak first
+	e.MaxLineLength = 0              // the guard's to bound
 	e.AllowInsecureAuth = true       // the engine cannot see that every conn of the feed is TLS
 	e.ErrorLog = engineLog{s.log}
 	s.engine = e

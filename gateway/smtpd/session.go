@@ -91,6 +91,7 @@ func validAddress(a string) bool {
 // Data takes one letter. It always returns a reply: the engine shows the text
 // of any other error to the client.
 func (s *session) Data(r io.Reader) (err error) {
+	r = s.conn.letter(r)
 	select {
 	case s.conn.begun <- struct{}{}:
 	default:
@@ -100,7 +101,7 @@ func (s *session) Data(r io.Reader) (err error) {
 		return say(503, smtp.EnhancedCode{5, 5, 1}, "No transaction is open")
 	}
 	defer s.srv.working.Done()
-	e := event{env: env, began: began, body: &body{r: r, conn: s.conn}}
+	e := event{env: env, began: began, body: &body{r: r}}
 	defer func() {
 		if p := recover(); p != nil {
 			e.fault = p
