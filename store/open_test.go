@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -56,6 +58,28 @@ func TestOpenInParallel(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A new file is turned to WAL only while nobody writes it, and SQLite does not
+// wait for that by itself.
+func TestOpenWaitsForTheTurnToWAL(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	raw := got[*sql.DB](t)(sql.Open("sqlite", "file:"+path))
+	defer raw.Close()
+	writer := got[*sql.Conn](t)(raw.Conn(ctx))
+	for _, q := range []string{"CREATE TABLE t (x)", "BEGIN IMMEDIATE"} {
+		if _, err := writer.ExecContext(ctx, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	impatient, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if _, err := Open(impatient, Config{Driver: "sqlite", DSN: path}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while it is written: %v", err)
+	}
+	must(t, errors.Join(writer.Close(), raw.Close()))
+	db := got[*DB](t)(Open(ctx, Config{Driver: "sqlite", DSN: path}))
+	must(t, db.Close())
 }
 
 func TestWeakDurabilityIsRefused(t *testing.T) {

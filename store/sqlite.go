@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
@@ -18,7 +19,7 @@ import (
 // commit. recursive_triggers lets REPLACE run into the guards as well.
 func sqliteDSN(path string, more url.Values) string {
 	pragmas := url.Values{"_pragma": {
-		"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		fmt.Sprintf("busy_timeout(%d)", busyTime.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 		"recursive_triggers(1)", "cache_size(-16384)", "temp_store(MEMORY)", "wal_autocheckpoint(4000)",
 	}}
 	for k, v := range more {
@@ -33,7 +34,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := write.Conn(ctx)
+	conn, err := connectSQLite(ctx, write)
 	if err != nil {
 		return errors.Join(err, write.Close())
 	}
@@ -47,6 +48,26 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return errors.Join(err, group.close())
 	}
 	return nil
+}
+
+// busyTime is how long one process waits for another's lock.
+const busyTime = 10 * time.Second
+
+// connectSQLite makes the first connection. SQLite waits busy_timeout for every
+// lock but the one that turns a new file to WAL, for which several processes
+// that open it at once compete.
+func connectSQLite(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	for start := time.Now(); ; {
+		conn, err := db.Conn(ctx)
+		if !sqliteBusy(err) || time.Since(start) > busyTime {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // startSQLite checks the writing connection, makes the file's name durable,
