@@ -113,6 +113,7 @@ type Gateway struct {
 	slots   chan struct{}
 	linking sync.RWMutex // held for reading from a letter's blob to its commit; see cleanBlobs
 	refused atomic.Int64 // octets and room of refused letters kept
+	letters atomic.Int32 // letters that have arrived and wait for their answer; see room
 	stopped atomic.Bool  // a failed fsync or commit stops intake (R4)
 }
 

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/store"
@@ -68,66 +67,11 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 	return nil
 }
 
-// maxSteps is how many jobs are carried out at once.
-const maxSteps = 4
-
-// dispatch claims as many jobs at once as there are free hands, so that each
-// begins within its lease, and many share one transaction when there are many.
-func (g *Gateway) dispatch(ctx context.Context, kinds []string, steps map[string]Step) {
-	claiming := store.Claiming{Kinds: kinds, Node: g.Node, Holder: g.Node + "/" + g.NewID(), Lease: leaseTime}
-	hands := make(chan struct{}, maxSteps)
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case hands <- struct{}{}:
-		}
-		claiming.Most = cap(hands) - len(hands) + 1 // with the one just taken
-		jobs, err := g.DB.ClaimJobs(ctx, claiming)
-		<-hands
-		for _, j := range jobs {
-			hands <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-hands }()
-				g.step(ctx, &j, steps[j.Kind])
-			})
-		}
-		if err != nil && !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			g.Log.Error("claim jobs", "error", err)
-		}
-		if len(jobs) < claiming.Most { // nothing else is due
-			g.idle(ctx, kinds)
-		}
-	}
-}
-
 // steps are the gateway's own.
 func (g *Gateway) steps() map[string]Step {
 	return map[string]Step{
 		jobNotice: g.notice, jobExpire: g.expire, jobRegister: g.sendRegistration,
 		jobDrop: g.drop, jobClean: g.clean,
-	}
-}
-
-// idle waits for the next due job, for word of a new one, or at most 5 s.
-func (g *Gateway) idle(ctx context.Context, kinds []string) {
-	select {
-	case <-g.DB.Wake():
-		return
-	default:
-	}
-	wait := 5 * time.Second
-	if due, err := g.DB.NextDue(ctx, kinds, g.Node); err == nil {
-		wait = min(wait, max(due.Sub(g.Now()), 50*time.Millisecond))
-	}
-	t := time.NewTimer(wait)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	case <-g.DB.Wake():
 	}
 }
 

@@ -36,6 +36,8 @@ func (g *Gateway) Receive(ctx context.Context, env rem.Envelope, r io.Reader) (s
 		return "", err
 	}
 	defer sp.remove()
+	g.letters.Add(1)
+	defer g.letters.Add(-1)
 	failpoint("receive/after-spool")
 
 	x, err := g.examine(ctx, env, sp)
