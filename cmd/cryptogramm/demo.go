@@ -120,6 +120,7 @@ func (c *DemoCmd) describe(config *Config, scene *demoScene) demoFile {
 func (c *DemoCmd) greet(s *Streams, config *Config, f demoFile) {
 	fmt.Fprintf(s.Out, "Cryptogramm demo on %s (loopback only)\n", config.BaseURL)
 	fmt.Fprintf(s.Out, "  submission  smtps://%s  smtp+starttls://%s\n", f.SMTP.Submissions, f.SMTP.Submission)
+	fmt.Fprintf(s.Out, "  outgoing mail  %s/outbox\n", config.BaseURL)
 	for _, p := range f.Parties {
 		fmt.Fprintf(s.Out, "  %-18s  %s\n", p.Email, p.Name)
 	}
