@@ -170,7 +170,7 @@ func (g *Gateway) party(ctx context.Context, env rem.Envelope) (rem.Party, error
 // S4.6 in one transaction.
 func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, retry rem.Digest) (string, error) {
 	s := &a.Submission
-	repeats, err := g.DB.SubmissionBySigned(ctx, s.Account, signedDigests(s.Finding), s.Envelope.Recipients)
+	repeats, err := g.DB.SubmissionBySigned(ctx, s.Account, s.Finding.SignedOctets(), s.Envelope.Recipients)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", err
 	}
@@ -258,20 +258,6 @@ func (g *Gateway) commit(err error) error {
 		return errors.Join(ErrStopped, err)
 	}
 	return err
-}
-
-// signedDigests are the digests of all octets that the letter's signatures
-// were made over.
-func signedDigests(f rem.Finding) []rem.Digest {
-	seen := map[rem.Digest]bool{}
-	var out []rem.Digest
-	for _, d := range f.Documents {
-		if len(d.Signatures) > 0 && !seen[d.SignedSHA256] {
-			seen[d.SignedSHA256] = true
-			out = append(out, d.SignedSHA256)
-		}
-	}
-	return out
 }
 
 // retryKey is the same for a client's repeated attempt at one submission: same

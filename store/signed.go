@@ -1,10 +1,8 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
 
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -16,7 +14,7 @@ import (
 // PostgreSQL may add a few more, which harms nothing.)
 func (t *tx) addSigned(p *packed) error {
 	s := &p.Accepted.Submission
-	for _, digest := range signedOctets(s.Finding) {
+	for _, digest := range s.Finding.SignedOctets() {
 		_, err := t.exec(`INSERT INTO signed_octets (account, digest, audience, submission, time)
 			SELECT CAST($1 AS TEXT), $2, $3, CAST($4 AS TEXT), $5
 			WHERE (SELECT COUNT(*) FROM signed_octets WHERE account = $1 AND digest = $2) < 2
@@ -26,22 +24,6 @@ func (t *tx) addSigned(p *packed) error {
 		}
 	}
 	return nil
-}
-
-// signedOctets are the digests of the octets that the signatures of a finding
-// were made over, each once.
-func signedOctets(f rem.Finding) []rem.Digest {
-	seen := make(map[rem.Digest]bool)
-	var out []rem.Digest
-	for _, d := range f.Documents {
-		if !d.SignedSHA256.IsZero() && !seen[d.SignedSHA256] {
-			seen[d.SignedSHA256] = true
-			out = append(out, d.SignedSHA256)
-		}
-	}
-	// In one order, so that rivals do not wait for each other crosswise.
-	slices.SortFunc(out, func(a, b rem.Digest) int { return bytes.Compare(a[:], b[:]) })
-	return out
 }
 
 // SubmissionBySigned finds the account's earliest submission of one of these

@@ -180,7 +180,7 @@ func (s *session) submission(id string) (*rem.Submission, error) {
 type SubmissionRow struct {
 	ID, Sender, Subject, MessageID string
 	Time                           time.Time
-	Documents, Recipients          int
+	Documents, Recipients          int            // the covering note is no document
 	State                          map[string]int // State → number of recipients
 }
 
@@ -192,17 +192,20 @@ func (db *DB) Submissions(ctx context.Context, account string, p Page) ([]Submis
 	err := s.each(func(scan func(...any) error) error {
 		r := SubmissionRow{State: make(map[string]int)}
 		var letter letterText
-		if err := scan(&r.ID, &r.Sender, instant{&r.Time}, document{&letter}, &r.Documents); err != nil {
+		if err := scan(&r.ID, &r.Sender, instant{&r.Time}, document{&letter}); err != nil {
 			return err
 		}
 		r.Subject, r.MessageID = letter.Subject, letter.MessageID
 		out = append(out, r)
 		return nil
-	}, `SELECT id, sender, time, letter, (SELECT COUNT(*) FROM documents d WHERE d.submission = s.id)
-		FROM submissions s WHERE account = $1 AND (time < $2 OR time = $2 AND id < $3)
+	}, `SELECT id, sender, time, letter
+		FROM submissions WHERE account = $1 AND (time < $2 OR time = $2 AND id < $3)
 		ORDER BY time DESC, id DESC LIMIT $4`, account, before, id, pageLimit(p.Limit))
 	if err == nil {
 		err = s.countStates(out)
+	}
+	if err == nil {
+		err = s.countDocuments(out)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("submissions of %s: %w", account, err)
@@ -229,4 +232,27 @@ func (s *session) countStates(rows []SubmissionRow) error {
 		at[id].Recipients += n
 		return nil
 	}, "SELECT submission, state, COUNT(*) FROM consignments WHERE submission IN ("+dollars(1, len(ids))+") GROUP BY submission, state", ids...)
+}
+
+// countDocuments fills in how many documents each letter has, its covering
+// note apart.
+func (s *session) countDocuments(rows []SubmissionRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids, at := make([]any, len(rows)), make(map[string]*SubmissionRow, len(rows))
+	for i := range rows {
+		ids[i], at[rows[i].ID] = rows[i].ID, &rows[i]
+	}
+	return s.each(func(scan func(...any) error) error {
+		var id string
+		var d rem.Document
+		if err := scan(&id, document{&d}); err != nil {
+			return err
+		}
+		if !d.Note {
+			at[id].Documents++
+		}
+		return nil
+	}, "SELECT submission, body FROM documents WHERE submission IN ("+dollars(1, len(ids))+")", ids...)
 }

@@ -135,3 +135,25 @@ func TestSentPages(t *testing.T) {
 		}
 	})
 }
+
+func TestCoveringNoteIsNoDocumentOfSent(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, p *place) {
+		db := p.open(t)
+		sender := addUser(t, db, "alice@example.test")
+		n := letter(sender, p.clock.now(), "bob@example.test")
+		f := &n.Accepted.Submission.Finding
+		f.Documents = append(f.Documents, rem.Document{Name: "letter.txt", MediaType: "text/plain", SHA256: rem.DigestOf([]byte("note")), Size: 4, Note: true})
+		n.Evidence = []rem.Evidence{n.Accepted.Evidence()}
+		must(t, db.AddSubmission(ctx, n))
+		rows, err := db.Submissions(ctx, sender.ID, Page{})
+		must(t, err)
+		if len(rows) != 1 || rows[0].Documents != 1 {
+			t.Errorf("%+v", rows)
+		}
+		s, err := db.Submission(ctx, n.Accepted.Submission.ID)
+		must(t, err)
+		if len(s.Finding.Documents) != 2 {
+			t.Errorf("stored are %d documents", len(s.Finding.Documents))
+		}
+	})
+}

@@ -1,6 +1,10 @@
 package rem
 
-import "time"
+import (
+	"bytes"
+	"slices"
+	"time"
+)
 
 // Verdict is the one-word answer of a whole letter or file.
 type Verdict string
@@ -77,6 +81,19 @@ type Finding struct {
 	Uncovered     []string    `json:"uncovered"`            // shown, yet not signed: makes the letter partly covered
 	Unsigned      []string    `json:"not_signed,omitempty"` // permitted unsigned: header fields, the covering note
 	Documents     []Document  `json:"documents,omitempty"`
+}
+
+// SignedOctets are the digests of the octets that the signatures were made
+// over, each once and in one order.
+func (f Finding) SignedOctets() []Digest {
+	var out []Digest
+	for _, d := range f.Documents {
+		if !d.SignedSHA256.IsZero() {
+			out = append(out, d.SignedSHA256)
+		}
+	}
+	slices.SortFunc(out, func(a, b Digest) int { return bytes.Compare(a[:], b[:]) })
+	return slices.Compact(out)
 }
 
 // Exit is the exit code of `cryptogramm verify` for a finding.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -235,5 +236,15 @@ func TestAddressFolding(t *testing.T) {
 	}
 	if Domain("x@Y.test") != "y.test" || Domain("x") != "" {
 		t.Error("domain")
+	}
+}
+
+func TestSignedOctetsAreEachOnceAndInOneOrder(t *testing.T) {
+	a, b := DigestOf([]byte("a")), DigestOf([]byte("b"))
+	one := Finding{Documents: []Document{{SignedSHA256: a}, {SignedSHA256: b}, {Note: true}, {SignedSHA256: a}}}
+	two := Finding{Documents: []Document{{SignedSHA256: b}, {SignedSHA256: a}}}
+	got, again := one.SignedOctets(), two.SignedOctets()
+	if len(got) != 2 || !slices.Equal(got, again) || got[0].IsZero() {
+		t.Errorf("%v and %v", got, again)
 	}
 }
