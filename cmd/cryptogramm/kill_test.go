@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cryptogramm.ru/cryptogramm/store"
 )
 
 // installation under test: one data directory that outlives many processes.
@@ -26,8 +29,9 @@ type victim struct {
 	process  *exec.Cmd
 	demo     demoFile
 
-	mu      sync.Mutex
-	letters []*sentLetter
+	mu            sync.Mutex
+	letters       []*sentLetter
+	registrations int
 }
 
 // sentLetter is what a client knows: which bytes it sent, and what it heard.
@@ -239,10 +243,72 @@ func (v *victim) audit() {
 		v.t.Errorf("%d notices for %d consignments", len(notices), 2*good)
 	}
 	mails, err := filepath.Glob(filepath.Join(v.demo.Outbox, "*.eml"))
-	if err != nil || len(mails) != 2*good {
-		v.t.Errorf("%d mails for %d consignments (%v)", len(mails), 2*good, err)
+	if err != nil || len(mails) != 2*good+v.registrations {
+		v.t.Errorf("%d mails for %d consignments and %d registrations (%v)", len(mails), 2*good, v.registrations, err)
 	}
 	v.t.Logf("%d letters accepted, %d notices, %d mails: 0 lost, 0 doubled, 0 half", good, len(notices), len(mails))
+}
+
+// killRegistration crashes around the mail of a registration link: afterwards
+// there is that mail, once.
+func (v *victim) killRegistration(point string) {
+	v.t.Helper()
+	if !v.start(point) {
+		v.t.Fatalf("%s struck at the start", point)
+	}
+	v.registrations++
+	address := fmt.Sprintf("new%d@example.net", v.registrations)
+	v.person("").post("/register", url.Values{"address": {address}})
+	v.waitDead(point)
+	v.fsck(point)
+	if !v.start("") {
+		v.t.Fatal("no start")
+	}
+	for deadline := time.Now().Add(20 * time.Second); v.queued("register") > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			v.t.Fatalf("%s: the registration mail stays in the queue", point)
+		}
+	}
+	if n := v.mailsTo(address); n != 1 {
+		v.t.Errorf("%s: %d registration mails", point, n)
+	}
+}
+
+// queued is how many jobs of a kind wait or are under way.
+func (v *victim) queued(kind string) int {
+	v.t.Helper()
+	db, err := store.Open(v.t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(v.dir, databaseFile)})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer db.Close()
+	jobs, err := db.Jobs(v.t.Context(), 1000)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	n := 0
+	for _, j := range jobs {
+		if j.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *victim) mailsTo(address string) int {
+	v.t.Helper()
+	n := 0
+	names, _ := filepath.Glob(filepath.Join(v.demo.Outbox, "*.eml"))
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		if strings.Contains(string(b), "\nTo: "+address+"\r") || strings.Contains(string(b), "\nTo: <"+address+">") {
+			n++
+		}
+	}
+	return n
 }
 
 // TestKillFailpoints kills the process at every named step between a letter's
@@ -269,6 +335,10 @@ func TestKillFailpoints(t *testing.T) {
 	}
 	v.kill()
 	v.settle()
+	for _, point := range []string{"job/register/claimed", "job/register/before-finish", "job/register/after-finish"} {
+		v.kill()
+		v.killRegistration(point)
+	}
 	for _, step := range []webStep{handoverStep, acknowledgeStep} {
 		for _, point := range []string{step.name + "/before-commit", step.name + "/after-commit"} {
 			v.kill()
