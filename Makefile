@@ -17,7 +17,7 @@ run: build
 test: unit
 ifneq ($(ALL),)
 	$(MAKE) check lint race e2e readme kill
-	$(MAKE) fuzz FUZZTIME=4s
+	$(MAKE) fuzz FUZZTIME=5000x
 endif
 
 unit: build
