@@ -235,7 +235,11 @@ func TestInterruptedJudgementIsNoVerdict(t *testing.T) {
 	good := []byte(signed(t, w.anna.Party))
 	letter, err := message.Parse(&dying{bytes.NewReader(good), len(good)}, int64(len(good)), message.DefaultLimits())
 	w.must(err)
-	f, err := w.judge(t.Context(), letter, rem.Party{Addresses: w.anna.user.Addresses})
+	seat, err := w.seat(t.Context())
+	w.must(err)
+	defer seat.leave()
+	party := rem.Party{Addresses: w.anna.user.Addresses}
+	f, err := w.judge(t.Context(), seat, judging{letter: letter, party: party, moments: moments{at: w.Now()}})
 	if err == nil {
 		t.Errorf("found %s %s", f.Verdict, f.Reason)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/judge"
 	"cryptogramm.ru/cryptogramm/gateway/message"
@@ -19,7 +18,9 @@ import (
 // bytes alone and reports every difference:
 //
 //   - what SQL can tell (store.DB.Check);
-//   - every letter is there, whole, and has its recorded digest;
+//   - every letter, and every other blob that is needed, is there, whole, and
+//     has its recorded digest: in the object store where there is one, or kept
+//     here while it waits for that;
 //   - every document and signature, cut out of its letter again, has the
 //     recorded digests, and every evidence of acceptance says the same;
 //   - who received a consignment has the address it was sent to;
@@ -37,14 +38,26 @@ type Fsck struct {
 
 	Submissions, Evidence, Files int // what was looked at
 	Unreferenced                 int // blobs that the clean job will remove
+	Pending                      int // blobs needed that this node alone has, until they are uploaded
+
+	seen map[seenBlob]struct{}
 }
+
+// seenBlob is enough of a digest to know a blob again.
+type seenBlob [12]byte
+
+func seenAs(ref rem.Ref) seenBlob { return seenBlob(ref.SHA256[:len(seenBlob{})]) }
 
 // Run looks at everything once. The error says that looking was not possible.
 func (f *Fsck) Run(ctx context.Context) error {
 	if err := f.DB.Check(ctx, f.Report); err != nil {
 		return err
 	}
+	f.seen = make(map[seenBlob]struct{})
 	if err := f.letters(ctx); err != nil {
+		return err
+	}
+	if err := f.others(ctx); err != nil {
 		return err
 	}
 	if err := f.attested(ctx, rem.RecipientVerification, func(e store.EvidenceRow) error { return f.protocol(ctx, e) }); err != nil {
@@ -87,30 +100,75 @@ func (f *Fsck) letters(ctx context.Context) error {
 			return err
 		}
 		f.Submissions++
-		f.submission(ctx, s, e)
+		if err := f.submission(ctx, s, e); err != nil {
+			return err
+		}
 		return f.receivers(ctx, s)
 	})
 }
 
+// others looks at the blobs that are needed and are no letters.
+func (f *Fsck) others(ctx context.Context) error {
+	return f.DB.BlobRefs(ctx, func(ref rem.Ref) error {
+		if _, ok := f.seen[seenAs(ref)]; ok {
+			return nil
+		}
+		whole, err := f.verify(ctx, ref)
+		if whole != nil {
+			f.Report(fmt.Sprintf("blob %s: %v", ref, whole))
+		}
+		return err
+	})
+}
+
+// verify says what is wrong with a blob. The error says that it could not be
+// looked at: an object store that does not answer has lost nothing.
+func (f *Fsck) verify(ctx context.Context, ref rem.Ref) (wrong, err error) {
+	if b, ok := f.Blobs.(interface {
+		Check(ctx context.Context, ref rem.Ref) (pending bool, err error)
+	}); ok {
+		var pending bool
+		if pending, wrong = b.Check(ctx, ref); pending {
+			f.Pending++
+		}
+	} else {
+		wrong = f.Blobs.Verify(ctx, ref)
+	}
+	f.seen[seenAs(ref)] = struct{}{}
+	return wrong, unanswered(ctx, wrong)
+}
+
+// unanswered is what ends the check.
+func unanswered(ctx context.Context, err error) error {
+	if errors.Is(err, blob.ErrUnavailable) {
+		return err
+	}
+	return ctx.Err()
+}
+
 // submission compares one letter with what was recorded of it.
-func (f *Fsck) submission(ctx context.Context, s *rem.Submission, e store.EvidenceRow) {
+func (f *Fsck) submission(ctx context.Context, s *rem.Submission, e store.EvidenceRow) error {
 	problem := func(format string, a ...any) {
 		f.Report("submission " + s.ID + ": " + fmt.Sprintf(format, a...))
 	}
-	if err := f.Blobs.Verify(ctx, s.Letter.Ref); err != nil {
-		problem("letter %s: %v", s.Letter.Ref, err)
-		return
+	wrong, err := f.verify(ctx, s.Letter.Ref)
+	if err != nil {
+		return err
+	}
+	if wrong != nil {
+		problem("letter %s: %v", s.Letter.Ref, wrong)
+		return nil
 	}
 	b, err := f.Blobs.Open(ctx, s.Letter.Ref)
 	if err != nil {
 		problem("letter %s: %v", s.Letter.Ref, err)
-		return
+		return unanswered(ctx, err)
 	}
 	defer b.Close()
 	letter, err := message.Parse(b, s.Letter.Ref.Size, message.DefaultLimits())
 	if err != nil {
 		problem("letter cannot be parsed: %v", err)
-		return
+		return nil
 	}
 	for _, d := range s.Finding.Documents {
 		r, err := judge.OpenDocument(letter, d)
@@ -124,12 +182,13 @@ func (f *Fsck) submission(ctx context.Context, s *rem.Submission, e store.Eviden
 		}
 	}
 	if e.Record == nil {
-		return // erased: its digest stays
+		return nil // erased: its digest stays
 	}
 	want, err := rem.Canonical((&rem.Accepted{Submission: *s}).Evidence().Record)
 	if err != nil || string(want) != string(e.Record) {
 		problem("evidence %s does not say what the rows say", e.ID)
 	}
+	return nil
 }
 
 func sameDigest(problem func(string, ...any), what string, want rem.Digest, r io.ReadCloser, err error) {
@@ -150,12 +209,11 @@ func sameDigest(problem func(string, ...any), what string, want rem.Digest, r io
 
 // orphans counts blobs that nothing refers to.
 func (f *Fsck) orphans(ctx context.Context) error {
-	return f.Blobs.List(ctx, func(ref rem.Ref, _ time.Time) error {
+	return eachBlob(ctx, f.DB, f.Blobs, func(b storedBlob) error {
 		f.Files++
-		used, err := f.DB.BlobReferenced(ctx, ref)
-		if err == nil && !used {
+		if !b.used {
 			f.Unreferenced++
 		}
-		return err
+		return nil
 	})
 }

@@ -32,6 +32,7 @@ import (
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/notify"
+	"cryptogramm.ru/cryptogramm/signer/fetch"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/blob"
 	"cryptogramm.ru/cryptogramm/store/rem"
@@ -50,35 +51,41 @@ var (
 	ErrNotReceived     = errors.New("the consignment has not been received yet")
 )
 
-// Config is everything a Gateway needs. All fields are required.
+// Config is everything a Gateway needs. All fields are required but Fetch and Local.
 type Config struct {
 	DB       *store.DB
 	Blobs    blob.Store
 	Spool    string // directory on the file system of a Dir blob store
 	Trust    *Trust
+	Fetch    *fetch.Client // OCSP answers, CRLs and issuers' certificates; nil: never dial
 	Accounts *account.Accounts
 	Notify   *notify.Sender
 	Policy   rem.Policy
 	Limits   Limits
-	LinkKey  []byte // 32 octets; link tokens are derived from it
-	BaseURL  string // of the web view, without a trailing slash
-	Domain   string // domain of our own Message-IDs and service address
-	Node     string // this node's name; jobs bound to its spool carry it
+	LinkKey  []byte                    // 32 octets; link tokens are derived from it
+	BaseURL  string                    // of the web view, without a trailing slash
+	Domain   string                    // domain of our own Message-IDs and service address
+	Identity *Identity                 // signs receipts
+	Local    func(address string) bool // an address of a domain of ours; nil: every address of Domain
+	Node     string                    // this node's name; jobs bound to its spool carry it
 	Now      func() time.Time
 	Log      *slog.Logger
 }
 
 // Limits bound what one letter and all letters together may cost.
 type Limits struct {
-	Letter     int64         // octets of one letter; 0: 100 MiB
-	Slots      int           // letters judged at once; 0: 2 × CPUs
-	SlotWait   time.Duration // how long a letter waits for a slot; 0: 30 s
-	JudgeTime  time.Duration // in all, waiting included; 0: 60 s
-	LinkLife   time.Duration // 0: 30 days
-	DraftLife  time.Duration // 0: 24 h
-	RefusedFor time.Duration // how long refused bytes are kept; 0: 24 h
-	Refusals   int           // refusals of one account within an hour that are put on record; 0: 300
-	Refused    int64         // octets of all refused letters kept; beyond, only their digests are; 0: 1 GiB
+	Letter      int64         // octets of one letter; 0: 100 MiB
+	Slots       int           // letters judged at once; 0: 2 × CPUs
+	SlotWait    time.Duration // how long a letter waits for a slot; 0: 30 s
+	JudgeTime   time.Duration // in all, waiting included; 0: 60 s
+	LinkLife    time.Duration // 0: 30 days
+	DraftLife   time.Duration // 0: 24 h
+	RefusedFor  time.Duration // how long refused bytes are kept; 0: 24 h
+	Refusals    int           // refusals of one account within an hour that are put on record; 0: 300
+	OwnMail     int64         // octets of mail of his own that one user may keep; 0: 1 GiB
+	OwnMessages int           // messages in the folders that one user fills; 0: 250,000
+	Mailboxes   int           // of one user; 0: 500
+	Refused     int64         // octets of all refused letters kept; beyond, only their digests are; 0: 1 GiB
 }
 
 func (l Limits) withDefaults() Limits {
@@ -92,6 +99,15 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Refusals == 0 {
 		l.Refusals = 300
+	}
+	if l.OwnMail == 0 {
+		l.OwnMail = 1 << 30
+	}
+	if l.OwnMessages == 0 {
+		l.OwnMessages = 250_000
+	}
+	if l.Mailboxes == 0 {
+		l.Mailboxes = 500
 	}
 	if l.Refused == 0 {
 		l.Refused = 1 << 30
@@ -111,6 +127,7 @@ func (l Limits) withDefaults() Limits {
 type Gateway struct {
 	Config
 	slots   chan struct{}
+	own     *identity
 	linking sync.RWMutex // held for reading from a letter's blob to its commit; see cleanBlobs
 	refused atomic.Int64 // octets and room of refused letters kept
 	letters atomic.Int32 // letters that have arrived and wait for their answer; see room
@@ -131,7 +148,14 @@ func New(c Config) (*Gateway, error) {
 	c.Limits = c.Limits.withDefaults()
 	c.Policy.LinkLifetime = c.Limits.LinkLife
 	g := &Gateway{Config: c, slots: make(chan struct{}, c.Limits.Slots)}
-	if err := g.countRefused(); err != nil {
+	if g.Local == nil {
+		g.Local = g.inDomain
+	}
+	var err error
+	if g.own, err = c.Identity.open(g.serviceAddress()); err != nil {
+		return nil, err
+	}
+	if err = g.countRefused(); err != nil {
 		return nil, fmt.Errorf("count refused letters: %w", err)
 	}
 	return g, nil

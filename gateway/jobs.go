@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"cryptogramm.ru/cryptogramm/gateway/notify"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
@@ -16,11 +17,18 @@ import (
 // Job kinds. A job is claimed, does one step, and is finished in one
 // transaction with its result and the jobs that follow. No job calls another.
 const (
-	jobNotice   = "notify"   // subject: consignment
-	jobExpire   = "expire"   // subject: consignment
-	jobRegister = "register" // subject: token hash; payload: registration mail
-	jobDrop     = "drop"     // subject: refusal; bound to the node that holds the bytes
-	jobClean    = "clean"    // spool leftovers of this node
+	jobNotice   = "notify"       // subject: consignment
+	jobExpire   = "expire"       // subject: consignment
+	jobRegister = "register"     // subject: id of the link; payload: linkMail
+	jobReset    = "reset"        // subject: id of the link; payload: linkMail
+	jobChanged  = "password"     // subject: account; payload: when its password was changed
+	jobUpload   = "upload"       // subject: submission; bound to the node that keeps the bytes; notices wait for it
+	jobConfirm  = "confirm"      // what the object store took, read back
+	jobDrop     = "drop"         // subject: refusal; bound to the node that holds the bytes
+	jobClean    = "clean"        // spool leftovers of this node
+	jobReceipt  = "receipt"      // subject: evidence; into the sender's folder
+	jobOutside  = "receipt-mail" // subject: account; payload: a receipt for its mailbox elsewhere
+	jobDelay    = "delayed"      // subject: consignment; tells the sender that its notice is late
 )
 
 // leaseTime is how long a step may take before another worker may claim it.
@@ -53,11 +61,16 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 	if err := g.DB.Release(ctx, g.Node+"/"); err != nil {
 		return fmt.Errorf("release the jobs of this node's last life: %w", err)
 	}
+	g.restoreFetched(ctx)
 	now := g.Now()
 	first := g.cleanJob(now)
 	first.ID = jobClean + "-" + g.Node // at every start
-	if err := g.DB.AddJobs(ctx, []store.Job{first}); err != nil {
-		return fmt.Errorf("queue spool cleaning: %w", err)
+	own := []store.Job{first}
+	if _, ok := g.Blobs.(backed); ok {
+		own = append(own, g.confirmJob(now))
+	}
+	if err := g.DB.AddJobs(ctx, own); err != nil {
+		return fmt.Errorf("queue this node's own jobs: %w", err)
 	}
 	kinds := make([]string, 0, len(steps))
 	for k := range steps {
@@ -71,7 +84,9 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 func (g *Gateway) steps() map[string]Step {
 	return map[string]Step{
 		jobNotice: g.notice, jobExpire: g.expire, jobRegister: g.sendRegistration,
-		jobDrop: g.drop, jobClean: g.clean,
+		jobReset: g.sendReset, jobChanged: g.sendChanged,
+		jobDrop: g.drop, jobClean: g.clean, jobUpload: g.upload, jobConfirm: g.confirm,
+		jobRecheck: g.recheck, jobReceipt: g.receipt, jobOutside: g.sendReceipt, jobDelay: g.delayed,
 	}
 }
 
@@ -91,11 +106,14 @@ func (g *Gateway) step(ctx context.Context, j *store.Job, do Step) {
 		failpoint("job/" + j.Kind + "/before-finish")
 		err = g.DB.Finish(ctx, j, out)
 		failpoint("job/" + j.Kind + "/after-finish")
-	} else if retryErr := g.DB.Retry(ctx, j, g.Now().Add(backoff(j.Attempts)), cause(err)); retryErr != nil {
+	} else if retryErr := g.DB.Retry(ctx, j, g.Now().Add(g.delay(j, err)), cause(err)); retryErr != nil {
 		err = errors.Join(err, retryErr)
 	}
 	level := g.Log.Info
-	if err != nil {
+	switch {
+	case errors.Is(err, notify.ErrDestinationBusy):
+		level = g.Log.Debug
+	case err != nil:
 		level = g.Log.Warn
 	}
 	level("job", "kind", j.Kind, "id", j.ID, "subject", j.Subject, "attempt", j.Attempts, "took", g.Now().Sub(start), "error", err)
@@ -112,10 +130,30 @@ func (g *Gateway) guard(ctx context.Context, j *store.Job, do Step) (out store.O
 	return do(ctx, j)
 }
 
+// delay is how long a job waits for its next try: longer from try to try. A
+// mail that only waits for its turn has not failed, though each claim counts as
+// a try: so none waits out of proportion to the time it has been there.
+func (g *Gateway) delay(j *store.Job, err error) time.Duration {
+	if errors.Is(err, notify.ErrDestinationBusy) {
+		return 2*time.Second + rand.N(4*time.Second)
+	}
+	return min(pause(j), backoff(1)+2*g.Now().Sub(j.Created))
+}
+
 // backoff doubles from 5 s to 1 h, with a quarter of jitter.
 func backoff(attempts int) time.Duration {
 	d := min(5*time.Second<<min(attempts, 10), time.Hour)
 	return d + rand.N(d/4)
+}
+
+// pause is how long a failed job waits. An object store that comes back is
+// waited for by every letter that was accepted meanwhile.
+func pause(j *store.Job) time.Duration {
+	d := backoff(j.Attempts)
+	if j.Kind == jobUpload || j.Kind == jobConfirm {
+		d = min(d, time.Minute-rand.N(15*time.Second))
+	}
+	return d
 }
 
 // cause is an error's text for the queue's list: one line, bounded.
@@ -140,8 +178,7 @@ func (g *Gateway) expire(ctx context.Context, j *store.Job) (store.Outcome, erro
 		return store.Outcome{}, nil
 	}
 	r := rem.Record{Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient}
-	return store.Outcome{
-		Expired:  c.ID,
-		Evidence: []rem.Evidence{rem.Attest(rem.AcceptanceRejectionExpiry, c.ID, 0, g.Now(), r)},
-	}, nil
+	now := g.Now()
+	evidence := []rem.Evidence{rem.Attest(rem.AcceptanceRejectionExpiry, c.ID, 0, now, r)}
+	return store.Outcome{Expired: c.ID, Evidence: evidence, Jobs: g.receiptJobs(evidence, now)}, nil
 }

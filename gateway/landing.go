@@ -65,18 +65,23 @@ func (g *Gateway) Handover(ctx context.Context, h HandoverRequest) (*store.User,
 		}
 		return user, nil
 	}
+	received, err := g.receivedCopy(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	now := g.Now()
 	record := rem.Record{
 		Submission: c.Submission, Consignment: c.ID, Sender: c.Sender,
 		Recipient: c.Recipient, Grade: grade,
 	}
+	evidence := []rem.Evidence{
+		rem.Attest(rem.ConsignmentAcceptance, c.ID, 0, now, record),
+		rem.Attest(rem.ContentHandover, c.ID, 0, now, record),
+	}
 	failpoint("handover/before-commit")
 	first, err := g.DB.AddHandover(ctx, store.Handover{
 		Consignment: c.ID, User: user.ID, Email: c.Recipient, Grade: grade, Time: now,
-		Evidence: []rem.Evidence{
-			rem.Attest(rem.ConsignmentAcceptance, c.ID, 0, now, record),
-			rem.Attest(rem.ContentHandover, c.ID, 0, now, record),
-		},
+		Evidence: evidence, Jobs: g.receiptJobs(evidence, now), Received: received,
 	})
 	failpoint("handover/after-commit")
 	switch {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -267,7 +268,7 @@ func TestGuestClaimsHisAccount(t *testing.T) {
 
 // What a registration does is the same for a claimed address: only who reads
 // its mail learns of the account, and cannot take it over. The link is at rest
-// nowhere but in the queue, and there until it is sent.
+// nowhere, not even in the queue.
 func TestRegistrationTellsNothing(t *testing.T) {
 	w := newWorld(t)
 	run := w.runner()
@@ -278,7 +279,12 @@ func TestRegistrationTellsNothing(t *testing.T) {
 		if after := w.rows(); !equalCounts(before, after) {
 			t.Errorf("%s: rows %v, want %v", address, after, before)
 		}
+		queued := w.job(jobRegister)
 		run.due(jobRegister, 1)
+		token := strings.TrimSpace(between(w.mailTo(address), "https://gate.test/register/", "\r\n"))
+		if token == "" || bytes.Contains(queued.Payload, []byte(token)) || strings.Contains(queued.ID+queued.Subject, token) {
+			t.Errorf("the queue holds the link: %+v", queued)
+		}
 	}
 	tokens := map[string]string{}
 	for _, address := range []string{"carol@in.test", bob} {

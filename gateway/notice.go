@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
-	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/gateway/notify"
 	"cryptogramm.ru/cryptogramm/store"
@@ -17,7 +15,8 @@ import (
 // noticeLife is how long a notice is tried before its failure is attested.
 const noticeLife = 5 * 24 * time.Hour
 
-// notice mails a recipient his link (S4.7). The mail's Message-ID is that of
+// notice tells a recipient that a letter waits for him, with his link (S4.7):
+// by mail, or in the mailbox that he has here. The mail's Message-ID is that of
 // the evidence it will leave, so a mail sent twice around a crash is the same
 // mail. Where the letter has been received since such a crash, its link has
 // reached the recipient and is not sent again.
@@ -27,42 +26,56 @@ func (g *Gateway) notice(ctx context.Context, j *store.Job) (store.Outcome, erro
 		return store.Outcome{}, err
 	}
 	record := rem.Record{Submission: c.Submission, Consignment: c.ID, Sender: c.Sender, Recipient: c.Recipient}
+	var inbox []store.Delivery
 	if c.ReceivedBy == "" {
-		err = g.notify(ctx, c)
+		inbox, err = g.notify(ctx, c)
 	}
 	now := g.Now()
 	if err == nil {
 		failpoint("notify/after-send")
-		return store.Outcome{
-			Notified: c.ID,
-			Evidence: []rem.Evidence{rem.Attest(rem.NotificationForAcceptance, c.ID, 0, now, record)},
-		}, nil
+		evidence := []rem.Evidence{rem.Attest(rem.NotificationForAcceptance, c.ID, 0, now, record)}
+		return store.Outcome{Notified: c.ID, Evidence: evidence, Mails: inbox, Jobs: g.receiptJobs(evidence, now)}, nil
 	}
 	var permanent *notify.PermanentError
 	if !errors.As(err, &permanent) && now.Sub(j.Created) < noticeLife {
-		return store.Outcome{}, err
+		return store.Outcome{}, errors.Join(err, g.warnOfDelay(ctx, j, err))
 	}
 	record.Reason, record.Detail = "notice-not-delivered", cause(err)
-	return store.Outcome{
-		FailedNotice: c.ID,
-		Evidence:     []rem.Evidence{rem.Attest(rem.NotificationForAcceptanceFailure, c.ID, 0, now, record)},
-	}, nil
+	evidence := []rem.Evidence{rem.Attest(rem.NotificationForAcceptanceFailure, c.ID, 0, now, record)}
+	return store.Outcome{FailedNotice: c.ID, Evidence: evidence, Jobs: g.receiptJobs(evidence, now)}, nil
 }
 
-func (g *Gateway) notify(ctx context.Context, c *store.ConsignmentRow) error {
+// notify sends the notice. Where the recipient has a mailbox here it goes there
+// and nowhere else: the delivery is for the caller to commit with the evidence.
+func (g *Gateway) notify(ctx context.Context, c *store.ConsignmentRow) ([]store.Delivery, error) {
 	documents, err := g.DB.Documents(ctx, c.Submission)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	n := g.compose(ctx, c, documents)
-	mail, err := notify.Render(n)
+	owner, err := g.DB.UserByAddress(ctx, c.Recipient)
+	if errors.Is(err, store.ErrNotFound) {
+		owner, err = &store.User{}, nil
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return g.Notify.Send(ctx, g.serviceAddress(), n.To, mail, n.MessageID)
+	n := g.compose(c, documents, owner.Language)
+	octets, err := notify.Render(n)
+	if err != nil {
+		return nil, err
+	}
+	if !owner.Claimed || !g.Local(c.Recipient) {
+		return nil, g.Notify.Send(ctx, g.serviceAddress(), n.To, octets, n.MessageID)
+	}
+	d, err := ownDelivery(owner, ownMail{octets, n.MessageID}, store.RoleInbox)
+	if err != nil {
+		return nil, err
+	}
+	d.Mail.ID, d.Internal = strings.Trim(n.MessageID, "<>"), g.Now()
+	return []store.Delivery{d}, g.Notify.Copy(octets, n.MessageID)
 }
 
-func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, documents []rem.Document) notify.Notice {
+func (g *Gateway) compose(c *store.ConsignmentRow, documents []rem.Document, language string) notify.Notice {
 	n := notify.Notice{
 		MessageID: g.messageID(rem.ExpectedID(rem.NotificationForAcceptance, c.ID, 0)),
 		From:      message.Address{Mailbox: g.serviceAddress()},
@@ -72,14 +85,12 @@ func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, document
 		Link:      g.BaseURL + "/l/" + g.LinkToken(c.ID),
 		Expires:   c.Expires,
 		Date:      c.Time,
+		Language:  language,
 	}
 	for _, d := range documents {
 		if !d.Note {
 			n.Documents = append(n.Documents, d.Name)
 		}
-	}
-	if u, err := g.DB.UserByAddress(ctx, c.Recipient); err == nil {
-		n.Language = u.Language
 	}
 	return n
 }
@@ -87,50 +98,9 @@ func (g *Gateway) compose(ctx context.Context, c *store.ConsignmentRow, document
 // messageID is the Message-ID of our mail about an evidence, with brackets.
 func (g *Gateway) messageID(evidence string) string { return "<" + evidence + "@" + g.Domain + ">" }
 
+// inDomain is what Local is when it is not given.
+func (g *Gateway) inDomain(address string) bool {
+	return strings.EqualFold(rem.Domain(address), g.Domain)
+}
+
 func (g *Gateway) serviceAddress() string { return "cryptogramm@" + g.Domain }
-
-// registration is the payload of a jobRegister. It lies in the queue only
-// until the mail is out.
-type registration struct {
-	Address, Token, Language string
-	Time                     time.Time
-}
-
-// Register mails a registration link to an address (S3.2a). Its answer does
-// not tell whether the address has an account.
-func (g *Gateway) Register(ctx context.Context, address, language, peer string) error {
-	token, err := g.Accounts.BeginRegistration(ctx, address, language, peer)
-	if err != nil || token == "" {
-		return err
-	}
-	now := g.Now()
-	payload, err := json.Marshal(registration{address, token, language, now})
-	if err != nil {
-		return err
-	}
-	id := rem.DigestOf([]byte(token)).String()
-	return g.DB.AddJobs(ctx, []store.Job{{
-		ID: jobRegister + "-" + id, Kind: jobRegister, Subject: id, Payload: payload, Due: now, Created: now,
-	}})
-}
-
-func (g *Gateway) sendRegistration(ctx context.Context, j *store.Job) (store.Outcome, error) {
-	var r registration
-	if err := json.Unmarshal(j.Payload, &r); err != nil {
-		return store.Outcome{}, fmt.Errorf("registration payload: %w", err)
-	}
-	id := g.messageID(j.Subject[:26])
-	mail, err := notify.RenderRegistration(notify.Registration{
-		MessageID: id, From: message.Address{Mailbox: g.serviceAddress()}, To: r.Address,
-		Link: g.BaseURL + "/register/" + r.Token, Language: r.Language, Expires: r.Time.Add(account.RegistrationLife), Date: r.Time,
-	})
-	if err == nil {
-		err = g.Notify.Send(ctx, g.serviceAddress(), r.Address, mail, id)
-	}
-	var permanent *notify.PermanentError
-	if errors.As(err, &permanent) || g.Now().Sub(j.Created) > 24*time.Hour {
-		g.Log.Warn("registration mail given up", "job", j.ID, "error", err)
-		return store.Outcome{}, nil
-	}
-	return store.Outcome{}, err
-}

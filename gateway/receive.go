@@ -51,17 +51,18 @@ func (g *Gateway) Receive(ctx context.Context, env rem.Envelope, r io.Reader) (s
 	accepted, refusal := rem.Submit(env, x.facts, x.finding, g.Policy, now)
 	// From here on the work is finished even if the client hangs up: what is
 	// written must be whole.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.Limits.JudgeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.letterTime(sp.ref.Size))
 	defer cancel()
 	if refusal != nil {
-		return "", g.refuse(ctx, env, sp, refusal, now)
+		return "", g.refuse(ctx, env, sp, x.facts, refusal)
 	}
-	return g.accept(ctx, accepted, sp, x.retry)
+	return g.accept(ctx, accepted, sp, x)
 }
 
 // examined is what a spooled letter turned out to be.
 type examined struct {
-	earlier string // the submission that it repeats; the rest is not known then
+	earlier string          // the submission that it repeats; the rest is not known then
+	letter  *message.Letter // nil: it cannot be read
 	facts   rem.LetterFacts
 	finding rem.Finding
 	retry   rem.Digest
@@ -70,18 +71,18 @@ type examined struct {
 // examine parses and judges a spooled letter in one of the judging slots,
 // which is free again before anything is written.
 func (g *Gateway) examine(ctx context.Context, env rem.Envelope, sp *spooled) (x examined, err error) {
-	ctx, cancel := context.WithTimeout(ctx, g.Limits.JudgeTime)
+	ctx, cancel := context.WithTimeout(ctx, g.letterTime(sp.ref.Size))
 	defer cancel()
-	release, err := g.slot(ctx)
+	seat, err := g.seat(ctx)
 	if err != nil {
 		return x, err
 	}
-	defer release()
+	defer seat.leave()
 	letter, facts, err := read(sp)
 	if err != nil {
 		return x, err
 	}
-	x.facts, x.retry = facts, retryKey(env, facts)
+	x.letter, x.facts, x.retry = letter, facts, retryKey(env, facts)
 	// A client that missed our answer sends again: it gets the first answer,
 	// whatever has become of its certificate since.
 	x.earlier, err = g.DB.SubmissionByRetryKey(ctx, x.retry, g.Now().Add(-retryWindow))
@@ -92,7 +93,7 @@ func (g *Gateway) examine(ctx context.Context, env rem.Envelope, sp *spooled) (x
 	if err != nil {
 		return x, err
 	}
-	x.finding, err = g.judge(ctx, letter, party)
+	x.finding, err = g.judge(ctx, seat, judging{letter: letter, party: party, moments: moments{at: g.Now()}})
 	return x, err
 }
 
@@ -109,19 +110,30 @@ func read(sp *spooled) (*message.Letter, rem.LetterFacts, error) {
 	return letter, letterFacts(letter, sp.ref), nil
 }
 
+// judging is what a letter's finding depends on besides the gateway.
+type judging struct {
+	letter *message.Letter // nil: it cannot be read
+	party  rem.Party
+	given  signer.Material
+	moments
+}
+
 // judge judges the signatures of a letter. A bad signature is a finding; an
 // error means that judging could not be done, and says nothing of the letter.
-func (g *Gateway) judge(ctx context.Context, letter *message.Letter, party rem.Party) (rem.Finding, error) {
-	if letter == nil {
+func (g *Gateway) judge(ctx context.Context, s *seat, j judging) (rem.Finding, error) {
+	if j.letter == nil {
 		return rem.Finding{Verdict: rem.Failed, Reason: rem.ReasonMalformed, Detail: "The letter is not well-formed MIME, or has too many parts or headers."}, nil
 	}
-	trust, err := g.Trust.Store(ctx)
+	v, err := g.verifier(ctx, s, j.given)
 	if err != nil {
 		return rem.Finding{}, err
 	}
-	finding := judge.Judge(ctx, letter, judge.Request{
-		Verifier: &signer.Verifier{Trust: trust}, Party: party, Policy: g.Policy, Now: g.Now(), TempDir: g.Spool, Log: g.Log,
+	finding := judge.Judge(ctx, j.letter, judge.Request{
+		Verifier: v, Party: j.party, Policy: g.Policy, Now: j.at, StatusAt: j.status, TempDir: g.Spool, Log: g.Log,
 	})
+	if s.lost != nil {
+		return rem.Finding{}, s.lost
+	}
 	return finding, interrupted(ctx, finding)
 }
 
@@ -168,30 +180,39 @@ func (g *Gateway) party(ctx context.Context, env rem.Envelope) (rem.Party, error
 
 // accept makes the bytes durable under their hash and commits everything of
 // S4.6 in one transaction.
-func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, retry rem.Digest) (string, error) {
+func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, x examined) (string, error) {
 	s := &a.Submission
 	repeats, err := g.DB.SubmissionBySigned(ctx, s.Account, s.Finding.SignedOctets(), s.Envelope.Recipients)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", err
 	}
 	s.Repeats = repeats
+	sent, err := sentCopy(sp, x.letter)
+	if err != nil {
+		return "", err
+	}
 	g.linking.RLock()
 	defer g.linking.RUnlock()
-	if err := g.Blobs.Put(ctx, sp.ref, sp.path); err != nil {
-		g.stop("blob", err)
-		return "", storage(err)
+	pending, err := g.keepBlob(ctx, sp.ref, sp.path)
+	if err != nil {
+		return "", err
 	}
 	failpoint("receive/after-blob")
-	n := store.NewSubmission{Accepted: a, RetryKey: retry, Links: map[string]rem.Digest{}}
+	n := store.NewSubmission{Accepted: a, RetryKey: x.retry, Sent: sent, Links: map[string]rem.Digest{}}
 	n.Evidence = []rem.Evidence{a.Evidence()}
+	n.Jobs = g.receiptJobs(n.Evidence, s.Time)
 	for _, c := range a.Consignments {
 		n.Links[c.ID] = linkHash(g.LinkToken(c.ID))
-		n.Jobs = append(n.Jobs, noticeJob(c, s.Time), expiryJob(c, s.Time))
 	}
+	follow, err := g.followUps(a, pending)
+	if err != nil {
+		return "", err
+	}
+	n.Jobs = append(append(n.Jobs, follow...), recheckJobs(a)...)
 	err = g.DB.AddSubmission(ctx, n)
 	failpoint("receive/after-commit")
 	if errors.Is(err, store.ErrExists) { // the same letter arrived on two connections at once
-		return g.DB.SubmissionByRetryKey(ctx, retry, s.Time.Add(-retryWindow))
+		return g.DB.SubmissionByRetryKey(ctx, x.retry, s.Time.Add(-retryWindow))
 	}
 	if err != nil {
 		return "", g.commit(err)
@@ -201,27 +222,32 @@ func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, retr
 
 // refuse keeps the evidence of a refusal, and the bytes for RefusedFor.
 // Temporary refusals leave no evidence: the sender's client tries again.
-func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, r *rem.Refusal, now time.Time) error {
+func (g *Gateway) refuse(ctx context.Context, env rem.Envelope, sp *spooled, facts rem.LetterFacts, r *rem.Refusal) error {
 	if r.Temporary() {
 		return r
 	}
 	if err := g.boundRefusals(ctx, env.Account, r); err != nil {
 		return err
 	}
+	now := g.Now()
+	rejection := rem.Rejection(env, sp.ref, r, now)
+	jobs, err := g.refusalReceipt(rejection, facts)
+	if err != nil {
+		return err
+	}
 	path, err := g.keepRefused(env.ID, sp)
 	if err != nil {
 		return err
 	}
-	var jobs []store.Job
 	if path != "" {
-		jobs = []store.Job{g.dropJob(env.ID, now)}
+		jobs = append(jobs, g.dropJob(env.ID, now))
 	}
 	row := store.Refusal{
 		ID: env.ID, Account: env.Account, Sender: env.Login, Reason: string(r.Reason), Text: r.Text,
 		Time: now, Wire: sp.ref, Finding: r.Finding, Spool: path,
 	}
 	failpoint("refuse/before-commit")
-	err = g.DB.AddRefusal(ctx, row, rem.Rejection(env, sp.ref, r, now), jobs)
+	err = g.DB.AddRefusal(ctx, row, rejection, jobs)
 	failpoint("refuse/after-commit")
 	if err != nil {
 		g.dropRefused(path)

@@ -52,7 +52,7 @@ func TestReceiveRecordsEverything(t *testing.T) {
 	for _, j := range jobs {
 		kinds[j.Kind]++
 	}
-	if kinds[jobNotice] != 2 || kinds[jobExpire] != 2 || len(jobs) != 4 {
+	if kinds[jobNotice] != 2 || kinds[jobExpire] != 2 || kinds[jobReceipt] != 1 || len(jobs) != 5 {
 		t.Errorf("jobs %v", kinds)
 	}
 	for _, to := range env.Recipients {

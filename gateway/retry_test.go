@@ -82,7 +82,7 @@ func TestRetryOnManyConnectionsAtOnce(t *testing.T) {
 		}
 	}
 	got := w.rows()
-	for table, want := range map[string]int{"submissions": 1, "consignments": 2, "evidence": 1, "jobs": 4, "refusals": 0} {
+	for table, want := range map[string]int{"submissions": 1, "consignments": 2, "evidence": 1, "jobs": 5, "refusals": 0} {
 		if got[table] != want {
 			t.Errorf("%d %s, want %d", got[table], table, want)
 		}

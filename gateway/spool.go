@@ -30,11 +30,16 @@ type spooled struct {
 // Bare line ends, NUL and excess size are errors of package message; the file
 // is gone then.
 func (g *Gateway) spool(r io.Reader) (*spooled, error) {
+	return g.spoolMail(message.StrictCRLF(r, g.Limits.Letter))
+}
+
+// spoolMail is spool for octets that are bounded and kept as they are.
+func (g *Gateway) spoolMail(r io.Reader) (*spooled, error) {
 	s, err := blob.CreateSpool(g.Spool)
 	if err != nil {
 		return nil, storage(err)
 	}
-	if _, err = io.Copy(s, message.StrictCRLF(r, g.Limits.Letter)); err != nil {
+	if _, err = io.Copy(s, r); err != nil {
 		s.Discard()
 		return nil, storage(err)
 	}
@@ -83,11 +88,11 @@ func storage(err error) error {
 // be believed (R4). Reading goes on; only a restart accepts letters again.
 //
 // What says nothing of the disk passes: a full one heals (R5), a damaged blob is
-// one blob, and whoever uses up our file descriptors or our time must not end
-// the intake of others.
+// one blob, an object store comes back, and whoever uses up our file descriptors
+// or our time must not end the intake of others.
 func (g *Gateway) stop(what string, err error) {
 	for _, passing := range []error{
-		blob.ErrFull, blob.ErrCorrupt, syscall.EMFILE, syscall.ENFILE, context.Canceled, context.DeadlineExceeded,
+		blob.ErrFull, blob.ErrCorrupt, blob.ErrUnavailable, syscall.EMFILE, syscall.ENFILE, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, passing) {
 			return
@@ -96,6 +101,15 @@ func (g *Gateway) stop(what string, err error) {
 	if !g.stopped.Swap(true) {
 		g.Log.Error("intake stopped", "cause", what, "error", err)
 	}
+}
+
+// slowDisk is how many octets of a letter per second are read at least: each is
+// read several times, and a big letter has no place in the memory between.
+const slowDisk = 4 << 20
+
+// letterTime is how long a letter may take to be judged, and again to be stored.
+func (g *Gateway) letterTime(size int64) time.Duration {
+	return g.Limits.JudgeTime + time.Duration(size/slowDisk)*time.Second
 }
 
 // slot takes one judging slot, waiting at most SlotWait.

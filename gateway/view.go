@@ -70,8 +70,18 @@ func (g *Gateway) View(ctx context.Context, user *store.User, consignment string
 	default:
 		return nil, ErrNotFound
 	}
-	v.Evidence, err = g.evidence(ctx, store.EvidenceFilter{Consignment: c.ID})
+	if v.Evidence, err = g.evidence(ctx, store.EvidenceFilter{Consignment: c.ID}); err != nil {
+		return nil, err
+	}
+	again, err := g.rechecks(ctx, s.ID)
+	v.Evidence = append(again, v.Evidence...)
 	return v, err
+}
+
+// rechecks are what became known of a submission's signatures after it was
+// accepted. They name no recipient and are for every one of them.
+func (g *Gateway) rechecks(ctx context.Context, submission string) ([]store.EvidenceRow, error) {
+	return g.evidence(ctx, store.EvidenceFilter{Consignment: submission, Event: string(rem.SignatureRecheck)})
 }
 
 // blank removes what only the sender may see; the names of the letter's header
@@ -140,6 +150,10 @@ func (g *Gateway) Report(ctx context.Context, user *store.User, id string) (*doc
 
 func (g *Gateway) report(ctx context.Context, s *rem.Submission, rows []store.ConsignmentRow, v document.Viewer) (*document.Report, error) {
 	v.At, v.Gateway = g.Now(), g.Domain
+	again, err := g.rechecks(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]document.ReportRow, 0, len(rows))
 	for _, c := range rows {
 		evidence, err := g.evidence(ctx, store.EvidenceFilter{Consignment: c.ID})
@@ -147,7 +161,7 @@ func (g *Gateway) report(ctx context.Context, s *rem.Submission, rows []store.Co
 			return nil, err
 		}
 		row := document.ReportRow{Consignment: c.Consignment}
-		for _, e := range evidence {
+		for _, e := range append(again[:len(again):len(again)], evidence...) {
 			event, err := reportEvent(e)
 			if err != nil {
 				return nil, err

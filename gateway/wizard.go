@@ -117,28 +117,13 @@ func (g *Gateway) ownCertificate(ctx context.Context, user string, sha rem.Diges
 	return nil, ErrNotFound
 }
 
-// judgeAgain judges a stored letter with today's trust. The party is the
-// sender as he was bound at submission. Bytes that are not those he sent are
-// ErrChanged: the fault is ours, and no protocol may lay it on his signature.
+// judgeAgain judges a stored letter as of now.
 func (g *Gateway) judgeAgain(ctx context.Context, submission string) (rem.Finding, error) {
 	s, err := g.DB.Submission(ctx, submission)
 	if err != nil {
 		return rem.Finding{}, err
 	}
-	if err := g.Blobs.Verify(ctx, s.Letter.Ref); err != nil {
-		return rem.Finding{}, changed(err)
-	}
-	letter, close, err := g.letter(ctx, s)
-	if err != nil {
-		return rem.Finding{}, err
-	}
-	defer close()
-	release, err := g.slot(ctx)
-	if err != nil {
-		return rem.Finding{}, err
-	}
-	defer release()
-	return g.judge(ctx, letter, boundParty(s))
+	return g.judgeStored(ctx, s, moments{at: g.Now()})
 }
 
 // boundParty is the sender as he was bound when his letter was accepted,
@@ -189,7 +174,9 @@ func (g *Gateway) Acknowledge(ctx context.Context, a AcknowledgeRequest) error {
 			return err
 		}
 		failpoint("acknowledge/before-commit")
-		first, err := g.DB.SignProtocol(ctx, *p, sig.Certificate, []rem.Evidence{ev})
+		first, err := g.DB.SignProtocol(ctx, store.Signing{
+			Protocol: *p, Signer: sig.Certificate, Evidence: []rem.Evidence{ev}, Jobs: g.receiptJobs([]rem.Evidence{ev}, now),
+		})
 		failpoint("acknowledge/after-commit")
 		if err != nil || first {
 			return err
@@ -233,17 +220,17 @@ func (g *Gateway) verificationEvidence(ctx context.Context, p store.Protocol, si
 // ownSignature judges a signature made outside over our own text. With a party
 // its signer must be one of that party's certificates.
 func (g *Gateway) ownSignature(ctx context.Context, signature, text []byte, party rem.Party) (rem.Signature, error) {
-	trust, err := g.Trust.Store(ctx)
+	seat, err := g.seat(ctx) // an upload costs what a letter costs
 	if err != nil {
 		return rem.Signature{}, err
 	}
-	release, err := g.slot(ctx) // an upload costs what a letter costs
+	defer seat.leave()
+	v, err := g.verifier(ctx, seat, signer.Material{})
 	if err != nil {
 		return rem.Signature{}, err
 	}
-	defer release()
 	f := judge.Files(ctx, judge.FileRequest{
-		Verifier: &signer.Verifier{Trust: trust}, Now: g.Now(), TempDir: g.Spool, Log: g.Log, Name: "signature",
+		Verifier: v, Now: g.Now(), TempDir: g.Spool, Log: g.Log, Name: "signature",
 		Signature: source(signature), Content: source(text),
 	})
 	if err := interrupted(ctx, f); err != nil {
@@ -306,7 +293,7 @@ func (g *Gateway) RegisterCertificate(ctx context.Context, user *store.User, tok
 
 // letter opens a submission's stored bytes and parses them again.
 func (g *Gateway) letter(ctx context.Context, s *rem.Submission) (*message.Letter, func() error, error) {
-	b, err := g.Blobs.Open(ctx, s.Letter.Ref)
+	b, err := g.openBlob(ctx, s.Letter.Ref)
 	if err != nil {
 		return nil, nil, fmt.Errorf("letter of %s: %w", s.ID, changed(err))
 	}

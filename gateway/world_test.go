@@ -95,12 +95,14 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		Policy:   rem.Policy{DocumentSigner: "sender", Revocation: "hard"}, LinkKey: bytes.Repeat([]byte{7}, 32),
 		BaseURL: "https://gate.test", Domain: "gate.test", Node: "node", Now: w.clock.Now, Log: log,
 	}
+	w.root, w.quiet, w.strange = cmstest.NewRoot(t, "Root"), cmstest.NewRoot(t, "Quiet"), cmstest.NewRoot(t, "Strange")
+	own := w.root.Issue(t, cmstest.NewKey(t, cmstest.P256), "Gateway", mailSigner("cryptogramm@gate.test"))
+	c.Identity = &Identity{Chain: [][]byte{own.Certificate.Raw, w.root.Certificate.Raw}, Key: own.Key}
 	for _, f := range change {
 		f(&c)
 	}
 	w.Gateway, err = New(c)
 	w.must(err)
-	w.root, w.quiet, w.strange = cmstest.NewRoot(t, "Root"), cmstest.NewRoot(t, "Quiet"), cmstest.NewRoot(t, "Strange")
 	for _, a := range []cmstest.Party{w.root, w.quiet} {
 		w.must(db.AddAnchor(t.Context(), store.Anchor{SHA256: rem.DigestOf(a.Certificate.Raw), DER: a.Certificate.Raw, Kind: "foreign", Subject: a.Certificate.Subject.String()}))
 	}

@@ -2,6 +2,7 @@ package signer
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -31,16 +32,18 @@ func pathChecks() []string {
 // judgement is one job under way.
 type judgement struct {
 	*Verifier
+	ctx     context.Context
 	at      time.Time
+	known   time.Time // see Job.StatusAt
 	effort  *pki.Effort
 	sd      *cms.SignedData
 	content *content
-	paths   map[[32]byte]pki.Path // by leaf, since many signatures may name the same one
+	paths   map[[32]byte]path // by leaf, since many signatures may name the same one
 }
 
 // validate judges one SignerInfo. Findings on the content and the cryptography come before those on the path, and of
 // equally bad ones the first stands.
-func (j *judgement) validate(si *cms.SignerInfo) Validation {
+func (j *judgement) validate(si *cms.SignerInfo) (Validation, error) {
 	v := Validation{Verdict: pki.Passed(), BestTime: j.at, Checks: make([]pki.Check, 0, 32)}
 	j.checkContent(&v)
 	checked := si.Check(cms.CheckRequest{
@@ -59,10 +62,9 @@ func (j *judgement) validate(si *cms.SignerInfo) Validation {
 		for _, name := range pathChecks() {
 			v.unknown(name)
 		}
-		return v
+		return v, nil
 	}
-	j.identify(&v, checked.Verified)
-	return v
+	return v, j.identify(&v, checked.Verified)
 }
 
 // checkContent judges what all signatures of the job have in common.
@@ -80,13 +82,16 @@ func (j *judgement) checkContent(v *Validation) {
 
 // identify takes the certificate with the best path among those that the signature verifies under. They hold one key,
 // so that only the subject could be in doubt: a certificate for someone else's key proves nothing.
-func (j *judgement) identify(v *Validation, verified []*pki.Certificate) {
+func (j *judgement) identify(v *Validation, verified []*pki.Certificate) error {
 	ambiguous := slices.ContainsFunc(verified, func(c *pki.Certificate) bool { return !c.Subject.Equal(verified[0].Subject) })
 	v.check(CheckSignerIdentity, finding{ambiguous, pki.Indeterminate, pki.NoSigningCertificateFound,
 		"certificates of several subjects verify the signature"})
-	var best pki.Path
+	var best path
 	for i, certificate := range verified {
-		path := j.path(certificate)
+		path, err := j.path(certificate)
+		if err != nil {
+			return err
+		}
 		if i == 0 || path.Verdict != best.Verdict && pki.Worst(path.Verdict, best.Verdict) == best.Verdict {
 			best, v.Certificate = path, certificate
 		}
@@ -95,18 +100,25 @@ func (j *judgement) identify(v *Validation, verified []*pki.Certificate) {
 		v.Certificate, v.Claimed = nil, v.Certificate
 	}
 	v.merge(best.Verdict, best.Checks)
-	v.Chain, v.Anchor, v.CRLs = best.Chain, best.Anchor, best.CRLs
+	v.Chain, v.Anchor, v.CRLs, v.OCSPs, v.Fetched = best.Chain, best.Anchor, best.CRLs, best.OCSPs, best.fetched
+	return nil
 }
 
-func (j *judgement) path(leaf *pki.Certificate) pki.Path {
-	path, known := j.paths[leaf.SHA256]
-	if !known {
-		path = j.trust().Validate(pki.PathRequest{
-			Leaf: leaf, Extra: j.above(leaf), ExtraCRLs: j.sd.CRLs, At: j.at, ExtKeyUsages: j.ExtKeyUsages, Effort: j.effort,
-		})
-		j.paths[leaf.SHA256] = path
+// path is a certificate's path, with what had to be fetched for it.
+type path struct {
+	pki.Path
+	fetched []*pki.Certificate
+}
+
+func (j *judgement) path(leaf *pki.Certificate) (path, error) {
+	if known, ok := j.paths[leaf.SHA256]; ok {
+		return known, nil
 	}
-	return path
+	p, fetched, err := j.Path(j.ctx, pki.PathRequest{
+		Leaf: leaf, Extra: j.above(leaf), ExtraCRLs: j.sd.CRLs, At: j.at, StatusAt: j.known, Effort: j.effort,
+	})
+	j.paths[leaf.SHA256] = path{p, fetched}
+	return j.paths[leaf.SHA256], err
 }
 
 // manySigners are so many that each one's path may use only a share of the carried certificates.

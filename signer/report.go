@@ -25,6 +25,7 @@ type Job struct {
 	Known     *Known     // of Content, which is then read only for a digest that is not in it; nil: nothing
 	Attached  Attached
 	At        time.Time   // the moment the certificates have to be valid at
+	StatusAt  time.Time   // the moment whose lists and answers count; zero: At. See pki.PathRequest
 	Effort    *pki.Effort // shared by the jobs of one letter; nil: every job has its own limits alone
 }
 
@@ -75,5 +76,9 @@ type Validation struct {
 	Anchor      *pki.Anchor
 	ClaimedTime *time.Time // the signing time the signer wrote
 	BestTime    time.Time  // the moment that was judged
-	CRLs        [][]byte   // DER of the revocation lists that were used
+	// What the verdict rests on from outside the signature: with their exact octets
+	// it can be made again.
+	CRLs    []*pki.CRL
+	OCSPs   []*pki.OCSPResponse
+	Fetched []*pki.Certificate // of Chain, those that were fetched
 }

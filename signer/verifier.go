@@ -1,13 +1,21 @@
 // Package signer judges signatures: it puts together what cms says of a signature and what pki says of its certificate.
 //
 // Invariants:
+//
 //   - A bad signature is a value, never an error; an error means that something could not be read.
+//
 //   - A panic while judging is a failed verdict, never a passed one and never the end of the process.
+//
 //   - Every signature must pass and the worst verdict is the report's; a report of nothing signed has not passed.
+//
 //   - A signature is attributed to the certificate that its sid names and that it verified under, or to nobody.
+//
 //   - Content and signature are streamed; memory does not grow with the content.
 //
-// Deliberately absent: MIME and mail addresses (gateway/judge), fetching over the network, timestamps.
+//   - Nothing is fetched but what could change the verdict: the status of certificates whose path is in order, and the
+//     issuer of a certificate without a path.
+//
+// Deliberately absent: MIME and mail addresses (gateway/judge), timestamps, the network itself (fetch).
 package signer
 
 import (
@@ -20,6 +28,7 @@ import (
 	"runtime/debug"
 
 	"cryptogramm.ru/cryptogramm/signer/cms"
+	"cryptogramm.ru/cryptogramm/signer/fetch"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 )
 
@@ -28,6 +37,15 @@ type Verifier struct {
 	Trust        *pki.TrustStore         // nil trusts nobody
 	ExtKeyUsages []asn1.ObjectIdentifier // one of which a present extended key usage must name; nil: emailProtection alone
 	ContentTypes []asn1.ObjectIdentifier // accepted besides id-data
+	Given        Material                // at hand besides what a signature carries
+	Fetch        *fetch.Session          // nil: offline
+}
+
+// Material is what helps to judge certificates; none of it is trusted by itself.
+type Material struct {
+	Certificates []*pki.Certificate
+	CRLs         []*pki.CRL
+	OCSPs        []*pki.OCSPResponse
 }
 
 // Verify judges one signature. The error is the sources' or the context's own.
@@ -55,12 +73,17 @@ func (v *Verifier) Verify(ctx context.Context, job Job) (report *Report, err err
 		copy(report.ContentSHA256[:], c.sums[0].value)
 		report.ContentSize, report.ContentIsAttributes = c.size, c.isSet
 	}
-	j := judgement{Verifier: v, at: job.At, effort: job.Effort, sd: sd, content: c, paths: map[[32]byte]pki.Path{}}
+	j := judgement{
+		Verifier: v, ctx: ctx, at: job.At, known: job.StatusAt, effort: job.Effort, sd: sd, content: c, paths: map[[32]byte]path{},
+	}
 	for i := range sd.Signers {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		validation := j.validate(&sd.Signers[i])
+		validation, err := j.validate(&sd.Signers[i])
+		if err != nil {
+			return nil, fmt.Errorf("verify certificate: %w", err)
+		}
 		report.Validations = append(report.Validations, validation)
 		report.Verdict = pki.Worst(report.Verdict, validation.Verdict)
 	}

@@ -36,7 +36,9 @@ func (db *DB) Check(ctx context.Context, report func(problem string)) error {
 	defer t.Rollback()
 	c := &checker{session: session{ctx, t, db.d}, report: report}
 	for _, m := range steps {
-		c.guards = append(c.guards, m.guards...)
+		for _, g := range m.guards {
+			c.guards = append(c.guards, g.Name)
+		}
 	}
 	for _, step := range []struct {
 		name string
@@ -53,6 +55,7 @@ func (db *DB) Check(ctx context.Context, report func(problem string)) error {
 		{"signed octets", c.signedOctets},
 		{"consignments", c.states},
 		{"protocols", c.protocols},
+		{"mailboxes", c.mailboxes},
 		{"jobs", c.jobSubjects},
 	} {
 		if err := step.run(); err != nil {
@@ -114,6 +117,8 @@ var schemaReferences = [...]reference{
 	{"signed_octets", "submission", "submissions", "id"},
 	{"signatures", "submission", "submissions", "id"},
 	{"signatures", "certificate", "certificates", "sha256"},
+	{"submission_revocation", "submission", "submissions", "id"},
+	{"submission_revocation", "sha256", "revocation_objects", "sha256"},
 	{"consignments", "submission", "submissions", "id"},
 	{"consignments", "received_by", "users", "id"},
 	{"refusals", "account", "users", "id"},
@@ -122,6 +127,12 @@ var schemaReferences = [...]reference{
 	{"protocols", "consignment", "consignments", "id"},
 	{"protocols", "signed_with", "certificates", "sha256"},
 	{"evidence_record", "id", "evidence", "id"},
+	{"mail_accounts", "account", "users", "id"},
+	{"mailboxes", "account", "mail_accounts", "account"},
+	{"mails", "account", "users", "id"},
+	{"messages", "mailbox", "mailboxes", "id"},
+	{"messages", "mail", "mails", "id"},
+	{"tombstones", "mailbox", "mailboxes", "id"},
 }
 
 func (c *checker) references() error {
@@ -141,7 +152,7 @@ func (c *checker) references() error {
 
 // certificates compares bytes kept under their digest with it.
 func (c *checker) certificates() error {
-	for _, table := range []string{"certificates", "anchors", "intermediates", "crls"} {
+	for _, table := range []string{"certificates", "anchors", "intermediates", "crls", "revocation_objects"} {
 		err := c.each(func(scan func(...any) error) error {
 			var digest rem.Digest
 			var der []byte

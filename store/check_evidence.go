@@ -48,7 +48,7 @@ func (c *checker) evidence() error {
 // subjectOf names what kind of thing each event is about.
 func subjectOf(e rem.Event) string {
 	switch e {
-	case rem.SubmissionAcceptance:
+	case rem.SubmissionAcceptance, rem.SignatureRecheck:
 		return "submission"
 	case rem.SubmissionRejection:
 		return "refusal"

@@ -80,7 +80,7 @@ func (w *world) sign(t testing.TB) {
 		Submission: c.Submission, Consignment: c.ID, Sender: w.sender.Email, Recipient: c.Recipient,
 		Digests: map[string]string{"protocol.sha256": rem.DigestOf(p.Body).String()},
 	})}
-	if first := got[bool](t)(w.db.SignProtocol(ctx, p, []byte("certificate of bob"), ev)); !first {
+	if first := got[bool](t)(w.db.SignProtocol(ctx, Signing{Protocol: p, Signer: []byte("certificate of bob"), Evidence: ev})); !first {
 		t.Fatal("first signature did not count")
 	}
 }

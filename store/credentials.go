@@ -181,26 +181,32 @@ func (db *DB) TokenByHash(ctx context.Context, kind string, d rem.Digest) (*Toke
 // UseToken uses a token up. Of any number of parallel calls one succeeds, the
 // others get ErrUsed; an unknown or expired token is ErrNotFound.
 func (db *DB) UseToken(ctx context.Context, kind string, d rem.Digest) (*Token, error) {
-	k := Token{Kind: kind, Hash: d}
-	err := db.write(ctx, func(t *tx) error {
-		err := t.get([]any{&k.Subject, &k.Data, instant{&k.Expires}}, `UPDATE tokens SET used = $3
-			WHERE kind = $1 AND hash = $2 AND used = 0 AND expires > $3 RETURNING subject, data, expires`, kind, d, t.now)
-		if !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		var used int64
-		if err := t.get([]any{&used}, "SELECT used FROM tokens WHERE kind = $1 AND hash = $2", kind, d); err != nil {
-			return err
-		}
-		if used != 0 {
-			return ErrUsed
-		}
-		return ErrNotFound
+	var k Token
+	err := db.write(ctx, func(t *tx) (err error) {
+		k, err = t.useToken(kind, d)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("use %s token: %w", kind, err)
 	}
 	return &k, nil
+}
+
+func (t *tx) useToken(kind string, d rem.Digest) (Token, error) {
+	k := Token{Kind: kind, Hash: d}
+	err := t.get([]any{&k.Subject, &k.Data, instant{&k.Expires}}, `UPDATE tokens SET used = $3
+		WHERE kind = $1 AND hash = $2 AND used = 0 AND expires > $3 RETURNING subject, data, expires`, kind, d, t.now)
+	if !errors.Is(err, ErrNotFound) {
+		return k, err
+	}
+	var used int64
+	if err := t.get([]any{&used}, "SELECT used FROM tokens WHERE kind = $1 AND hash = $2", kind, d); err != nil {
+		return k, err
+	}
+	if used != 0 {
+		return k, ErrUsed
+	}
+	return k, ErrNotFound
 }
 
 // failureMemory is how long failures are kept, whatever their budget.

@@ -26,6 +26,7 @@ var (
 type Config struct {
 	Driver string           // "sqlite" or "postgres"
 	DSN    string           // sqlite: path of the file; postgres: URL or key=value
+	Owner  string           // postgres: DSN of the role that owns the tables; "": the role of DSN does
 	Now    func() time.Time // nil: time.Now
 }
 
@@ -36,14 +37,14 @@ type DB struct {
 	reads  *sql.DB
 	reader querier // reads, through prepared statements where that pays
 	writer writer
-	wake   chan struct{}
+	hub    *hub
 }
 
 // Open opens the database, brings its schema up to date and refuses one whose
 // settings would lose acknowledged transactions in a power cut
 // (ErrWeakDurability) or whose schema is newer than this program (ErrNewer).
 func Open(ctx context.Context, c Config) (*DB, error) {
-	db := &DB{now: c.Now, wake: make(chan struct{}, 1)}
+	db := &DB{now: c.Now, hub: newHub()}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -52,7 +53,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	case "sqlite":
 		err = db.openSQLite(ctx, c.DSN)
 	case "postgres":
-		err = db.openPostgres(ctx, c.DSN)
+		err = db.openPostgres(ctx, c)
 	default:
 		err = fmt.Errorf("unknown driver %q", c.Driver)
 	}
@@ -64,9 +65,6 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 
 // Close waits for the transactions under way and closes every connection.
 func (db *DB) Close() error {
+	db.hub.close()
 	return errors.Join(db.writer.close(), db.reads.Close())
 }
-
-// Wake delivers a token when this process has added jobs: a hint to claim, not
-// a promise, since other nodes add jobs too.
-func (db *DB) Wake() <-chan struct{} { return db.wake }

@@ -14,19 +14,22 @@ import (
 // dialect is all in which the two engines differ, apart from how they are
 // opened and how a transaction is committed.
 type dialect struct {
-	integer  string // 64 bits
-	text     string // compared octet by octet
-	blob     string
-	strict   string // table suffix
-	keyed    string // table suffix: rows lie in the primary key
-	prologue string // SQL before the first guard
-	guard    func(g guard) string
-	guards   string // query: names of the guards that stand
-	lock     string // statement that lets one process migrate at a time
-	tables   string // query: whether the schema has a table named $1
-	snapshot *sql.TxOptions
-	audit    []string          // queries of the engine's own integrity checks, each row a problem unless "ok"
-	classify func(error) error // one of this package's errors, or nil
+	integer    string // 64 bits
+	text       string // compared octet by octet
+	blob       string
+	strict     string // table suffix
+	keyed      string // table suffix: rows lie in the primary key
+	prologue   string // SQL before the first guard
+	guard      func(g guard) string
+	guards     string // query: names of the guards that stand
+	lock       string // statement that lets one process migrate at a time
+	hold       string // query: whether this connection now holds the name $1; "": one process has the database
+	forUpdate  string // end of a SELECT whose rows nobody else changes until the transaction ends; "": nobody can
+	skipLocked string // the same, leaving out rows that somebody else has so
+	tables     string // query: whether the schema has a table named $1
+	snapshot   *sql.TxOptions
+	audit      []string          // queries of the engine's own integrity checks, each row a problem unless "ok"
+	classify   func(error) error // one of this package's errors, or nil
 }
 
 // guard is a trigger that refuses a change.
@@ -91,10 +94,13 @@ $$ BEGIN RAISE EXCEPTION 'insert-only: %', TG_TABLE_NAME; END $$;`,
 		guard: postgresGuard,
 		guards: `SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
 			WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND c.relnamespace = current_schema()::regnamespace`,
-		lock:     "SELECT pg_advisory_xact_lock(7305808869231650167)",
-		tables:   "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
-		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
-		classify: classifyPostgres,
+		lock:       "SELECT pg_advisory_xact_lock(7305808869231650167)",
+		hold:       "SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/node/' || $1, 7305808869231650167))",
+		forUpdate:  " FOR UPDATE",
+		skipLocked: " FOR UPDATE SKIP LOCKED",
+		tables:     "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
+		snapshot:   &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		classify:   classifyPostgres,
 	}
 }
 

@@ -60,7 +60,7 @@ func (p *place) open(t testing.TB) *DB {
 func sqlitePlace(t testing.TB) *place {
 	c := newClock()
 	path := filepath.Join(t.TempDir(), "meta.db")
-	return &place{Config: Config{"sqlite", path, c.now}, clock: c, raw: func(t testing.TB) *sql.DB {
+	return &place{Config: Config{Driver: "sqlite", DSN: path, Now: c.now}, clock: c, raw: func(t testing.TB) *sql.DB {
 		return rawDB(t, "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)")
 	}}
 }
@@ -93,7 +93,7 @@ func postgresPlace(t testing.TB, dsn string) *place {
 	}
 	c := newClock()
 	return &place{
-		Config: Config{"postgres", own, c.now}, clock: c, server: dsn,
+		Config: Config{Driver: "postgres", DSN: own, Now: c.now}, clock: c, server: dsn,
 		raw: func(t testing.TB) *sql.DB { return rawDB(t, "pgx", own) },
 	}
 }

@@ -14,6 +14,8 @@ type Handover struct {
 	Grade                    rem.Grade
 	Time                     time.Time
 	Evidence                 []rem.Evidence // ConsignmentAcceptance and ContentHandover
+	Jobs                     []Job          // that follow it
+	Received                 *Mail          // the recipient's copy; nil: none
 }
 
 // AddHandover records that a consignment was received, at the time and grade
@@ -48,7 +50,13 @@ func (t *tx) handover(h Handover, ev []sealed) (bool, error) {
 		return false, err
 	}
 	if n == 1 {
-		return true, t.addEvidence(ev)
+		if err := t.addEvidence(ev); err != nil {
+			return false, err
+		}
+		if err := t.addJobs(h.Jobs); err != nil {
+			return false, err
+		}
+		return true, t.postHandover(h)
 	}
 	var state State
 	if err := t.get([]any{&state}, "SELECT state FROM consignments WHERE id = $1", h.Consignment); err != nil {
@@ -58,6 +66,26 @@ func (t *tx) handover(h Handover, ev []sealed) (bool, error) {
 		return false, ErrExpired
 	}
 	return false, nil
+}
+
+// postHandover delivers the recipient's copy and lets the sender's know.
+func (t *tx) postHandover(h Handover) error {
+	submission, err := t.submissionOf(h.Consignment)
+	if err != nil {
+		return err
+	}
+	var copies []Delivery
+	if h.Received != nil {
+		d := Delivery{Account: h.User, Role: RoleReceived, Mail: *h.Received, Internal: h.Time}
+		d.Mail.ID, d.Mail.Submission = h.Consignment, submission
+		copies = append(copies, d)
+	}
+	return t.post(copies, submission)
+}
+
+func (s *session) submissionOf(consignment string) (submission string, err error) {
+	err = s.get([]any{&submission}, "SELECT submission FROM consignments WHERE id = $1", consignment)
+	return submission, err
 }
 
 // Machine fetches of one consignment are noted up to maxFetches, the agent's

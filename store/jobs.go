@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -91,7 +92,8 @@ type Claiming struct {
 // lease: ErrNotFound when nothing is due. A job whose lease has run out is due
 // again. The claim is durable, and exclusive among all processes: its condition
 // stands outside the subselect too, for PostgreSQL checks only that again after
-// waiting for a rival.
+// waiting for a rival. Rivals pass over each other's jobs: those who claim
+// several at once would otherwise wait for each other in a circle.
 func (db *DB) ClaimJobs(ctx context.Context, c Claiming) ([]Job, error) {
 	if len(c.Kinds) == 0 {
 		return nil, ErrNotFound
@@ -100,7 +102,7 @@ func (db *DB) ClaimJobs(ctx context.Context, c Claiming) ([]Job, error) {
 	// A number and no parameter: SQLite compiles a statement anew whenever the
 	// parameter of a LIMIT is bound.
 	first := fmt.Sprintf(" ORDER BY due, id LIMIT %d", max(c.Most, 1))
-	legs, legArgs := claimable(c.Kinds, c.Node, 4, due+first)
+	legs, legArgs := claimable(c.Kinds, c.Node, 4, due+first+db.d.skipLocked)
 	update := "UPDATE jobs SET holder = $2, lease = $3, attempts = attempts + 1 WHERE id IN (SELECT id FROM (" + legs +
 		") candidates" + first + ") AND " + due + " RETURNING " + jobColumns
 	for {
@@ -169,9 +171,12 @@ func (db *DB) NextDue(ctx context.Context, kinds []string, node string) (time.Ti
 type Outcome struct {
 	Evidence     []rem.Evidence
 	Jobs         []Job
-	Notified     string // a consignment: pending or failed → notified
-	FailedNotice string // a consignment: pending → failed
-	Expired      string // a consignment: expired unless it was received
+	Notified     string     // a consignment: pending or failed → notified
+	FailedNotice string     // a consignment: pending → failed
+	Expired      string     // a consignment: expired unless it was received
+	Mails        []Delivery // each once, however often its job runs
+	Submission   string     // of Material
+	Material     []rem.Material
 }
 
 // Finish ends a claimed job and records its outcome, in one transaction:
@@ -218,7 +223,27 @@ func (t *tx) finish(j *Job, o Outcome, ev []sealed) error {
 	if err := t.addNewEvidence(ev); err != nil {
 		return err
 	}
-	return t.addJobs(o.Jobs)
+	if err := t.addMaterial(o.Submission, packMaterial(o.Material)); err != nil {
+		return err
+	}
+	if err := t.addJobs(o.Jobs); err != nil {
+		return err
+	}
+	return t.postOutcome(o)
+}
+
+// postOutcome delivers mails; the sender's copy follows the one consignment
+// that an outcome names.
+func (t *tx) postOutcome(o Outcome) error {
+	consignment := cmp.Or(o.Expired, o.Notified, o.FailedNotice)
+	submission := ""
+	if consignment != "" {
+		var err error
+		if submission, err = t.submissionOf(consignment); err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
+	}
+	return t.post(o.Mails, submission)
 }
 
 // fenced turns a change of no row into ErrLeaseLost. Attempts grow with each

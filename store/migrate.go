@@ -18,7 +18,7 @@ var migrations embed.FS
 type migration struct {
 	version int
 	script  string
-	guards  []string // names of the triggers it makes
+	guards  []guard // the triggers it makes
 }
 
 // migrate brings the schema to this program's version, each step in its own
@@ -99,7 +99,7 @@ func (m *migration) render(d *dialect, name string) (string, error) {
 			if when != "" {
 				g.Name += "_once"
 			}
-			m.guards = append(m.guards, g.Name)
+			m.guards = append(m.guards, g)
 			return d.guard(g)
 		},
 	}

@@ -79,7 +79,7 @@ func TestProtocolIsSignedOnce(t *testing.T) {
 		first := race(t, func(i int) (bool, error) {
 			d := drafts[i%2] // two drafts, one evidence
 			d.Signature, d.SignedAt = []byte{byte(i), 1}, w.clock.now()
-			return w.db.SignProtocol(ctx, d, []byte("certificate"), ev)
+			return w.db.SignProtocol(ctx, Signing{Protocol: d, Signer: []byte("certificate"), Evidence: ev})
 		})
 		signed := 0
 		for _, d := range got[[]Protocol](t)(w.db.Protocols(ctx, w.recipient.ID, c.ID)) {
@@ -113,7 +113,7 @@ func TestSignProtocolNeedsItsDraft(t *testing.T) {
 		absent := draft(StateReceived)
 		absent.ID = "absent"
 		for name, d := range map[string]Protocol{"of another user": others, "absent": absent, "not received": draft(StateNotified)} {
-			if first, err := w.db.SignProtocol(ctx, d, []byte("c"), nil); first || !errors.Is(err, ErrNotFound) {
+			if first, err := w.db.SignProtocol(ctx, Signing{Protocol: d, Signer: []byte("c")}); first || !errors.Is(err, ErrNotFound) {
 				t.Errorf("%s: %v, %v", name, first, err)
 			}
 		}

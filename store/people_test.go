@@ -36,8 +36,17 @@ func TestUsers(t *testing.T) {
 		if hash := got[string](t)(db.PasswordHash(ctx, "u1")); hash != "other" {
 			t.Errorf("hash %q", hash)
 		}
-		if have := got[*User](t)(db.UserByID(ctx, "u1")); have.Name != "Alice" || have.Language != "en" {
+		if have := got[*User](t)(db.UserByID(ctx, "u1")); have.Name != "Alice" || have.Language != "en" || have.ReceiptsOutside {
 			t.Errorf("profile %+v", have)
+		}
+		for _, on := range []bool{true, false, true} {
+			must(t, db.SetReceiptsOutside(ctx, "u1", on))
+			if have := got[*User](t)(db.UserByID(ctx, "u1")); have.ReceiptsOutside != on {
+				t.Errorf("receipts outside %v, want %v", have.ReceiptsOutside, on)
+			}
+		}
+		if err := db.SetReceiptsOutside(ctx, "absent", true); !errors.Is(err, ErrNotFound) {
+			t.Errorf("receipts of nobody: %v", err)
 		}
 		if err := db.SetPassword(ctx, "absent", ""); !errors.Is(err, ErrNotFound) {
 			t.Errorf("password of nobody: %v", err)

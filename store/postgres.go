@@ -13,22 +13,37 @@ import (
 // Connections one process holds to PostgreSQL.
 const postgresConns = 16
 
-func (db *DB) openPostgres(ctx context.Context, dsn string) error {
-	pg, err := sql.Open("pgx", dsn)
+func (db *DB) openPostgres(ctx context.Context, c Config) error {
+	pg, err := sql.Open("pgx", c.DSN)
 	if err != nil {
 		return err
 	}
 	pg.SetMaxOpenConns(postgresConns)
 	pg.SetMaxIdleConns(postgresConns)
 	db.d, db.reads, db.reader = postgresDialect(), pg, pg
-	db.writer = &pool{pg, db.d}
-	if err := postgresDurable(ctx, pg); err != nil {
+	db.writer = &pool{db: pg, d: db.d}
+	if err := db.startPostgres(ctx, c); err != nil {
 		return errors.Join(err, pg.Close())
 	}
-	if err := db.migrate(ctx); err != nil {
-		return errors.Join(err, pg.Close())
-	}
+	db.hub.relay = newRelay(db, c.DSN)
 	return nil
+}
+
+func (db *DB) startPostgres(ctx context.Context, c Config) error {
+	if err := postgresDurable(ctx, db.reads); err != nil {
+		return err
+	}
+	if c.Owner == "" {
+		return db.migrate(ctx)
+	}
+	var role string
+	if err := db.read(ctx).get([]any{&role}, "SELECT current_user"); err != nil {
+		return err
+	}
+	if err := db.prepareAsOwner(ctx, c.Owner, role); err != nil {
+		return fmt.Errorf("as owner: %w", err)
+	}
+	return db.weakRole(ctx)
 }
 
 // postgresDurable refuses settings under which an acknowledged commit may be

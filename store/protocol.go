@@ -71,38 +71,46 @@ func (db *DB) Protocols(ctx context.Context, user, consignment string) ([]Protoc
 	return out, nil
 }
 
-// SignProtocol records p.Signature, made at p.SignedAt with the certificate
-// cert, on the draft p.ID of p.User, and brings the consignment to verified.
+// Signing is a recipient's signature over a protocol.
+type Signing struct {
+	Protocol        // ID, User, and what is new: Signature, SignedAt
+	Signer   []byte // DER certificate that the signature was made with
+	Evidence []rem.Evidence
+	Jobs     []Job // that follow it
+}
+
+// SignProtocol records s.Signature, made at s.SignedAt with the certificate
+// s.Signer, on the draft s.ID of s.User, and brings the consignment to verified.
 // Of any number of calls the first counts, and so it does when the same
 // evidence stands already by another protocol; the others answer false and
 // change nothing. ErrNotFound: no such draft, or its consignment was never
 // received.
-func (db *DB) SignProtocol(ctx context.Context, p Protocol, cert []byte, ev []rem.Evidence) (first bool, err error) {
-	sealedEvidence, err := seal(ev)
+func (db *DB) SignProtocol(ctx context.Context, s Signing) (first bool, err error) {
+	ev, err := seal(s.Evidence)
 	if err == nil {
-		err = db.write(ctx, func(t *tx) error { return t.signProtocol(p, cert, sealedEvidence) })
+		err = db.write(ctx, func(t *tx) error { return t.signProtocol(s, ev) })
 	}
 	switch {
 	case errors.Is(err, ErrExists):
 		return false, nil
 	case err != nil:
-		return false, fmt.Errorf("sign protocol %s: %w", p.ID, err)
+		return false, fmt.Errorf("sign protocol %s: %w", s.ID, err)
 	}
 	return true, nil
 }
 
 // signProtocol answers ErrExists, with everything undone, unless it is first.
-func (t *tx) signProtocol(p Protocol, cert []byte, ev []sealed) error {
-	if err := t.addCertificates(cert); err != nil {
+func (t *tx) signProtocol(s Signing, ev []sealed) error {
+	if err := t.addCertificates(s.Signer); err != nil {
 		return err
 	}
 	var consignment string
 	err := t.get([]any{&consignment}, `UPDATE protocols SET signature = $3, signed_with = $4, signed_at = $5
 		WHERE id = $1 AND account = $2 AND signature IS NULL RETURNING consignment`,
-		p.ID, p.User, p.Signature, rem.DigestOf(cert), p.SignedAt)
+		s.ID, s.User, s.Signature, rem.DigestOf(s.Signer), s.SignedAt)
 	if errors.Is(err, ErrNotFound) {
 		var n int
-		err = t.get([]any{&n}, "SELECT 1 FROM protocols WHERE id = $1 AND account = $2", p.ID, p.User)
+		err = t.get([]any{&n}, "SELECT 1 FROM protocols WHERE id = $1 AND account = $2", s.ID, s.User)
 		if err == nil {
 			err = ErrExists
 		}
@@ -115,5 +123,15 @@ func (t *tx) signProtocol(p Protocol, cert []byte, ev []sealed) error {
 	if err != nil {
 		return err
 	}
-	return t.addEvidence(ev)
+	if err := t.addEvidence(ev); err != nil {
+		return err
+	}
+	if err := t.addJobs(s.Jobs); err != nil {
+		return err
+	}
+	submission, err := t.submissionOf(consignment)
+	if err != nil {
+		return err
+	}
+	return t.post(nil, submission)
 }

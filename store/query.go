@@ -169,11 +169,15 @@ func bindOne(a any) (any, error) {
 		return plainText(v)
 	case State:
 		return plainText(string(v))
+	case Role:
+		return plainText(string(v))
 	case rem.Event:
 		return plainText(string(v))
 	case rem.Grade:
 		return plainText(string(v))
 	case int:
+		return int64(v), nil
+	case uint32:
 		return int64(v), nil
 	case bool:
 		if v {

@@ -46,15 +46,26 @@ func (db *DB) AddRefusal(ctx context.Context, r Refusal, ev rem.Evidence, jobs [
 	return nil
 }
 
+const refusalColumns = "SELECT id, account, sender, reason, words, time, sha256, size, finding, spool FROM refusals "
+
+func refusalRow(r *Refusal) []any {
+	return []any{&r.ID, &r.Account, &r.Sender, &r.Reason, &r.Text, instant{&r.Time},
+		octets{&r.Wire.SHA256}, &r.Wire.Size, document{&r.Finding}, &r.Spool}
+}
+
+// Refusal finds one by id: ErrNotFound.
+func (db *DB) Refusal(ctx context.Context, id string) (*Refusal, error) {
+	var r Refusal
+	if err := db.read(ctx).get(refusalRow(&r), refusalColumns+"WHERE id = $1", id); err != nil {
+		return nil, fmt.Errorf("refusal %s: %w", id, err)
+	}
+	return &r, nil
+}
+
 // Refusals lists an account's refused letters, newest first.
 func (db *DB) Refusals(ctx context.Context, account string, p Page) ([]Refusal, error) {
 	before, id := p.bounds()
-	row := func(r *Refusal) []any {
-		return []any{&r.ID, &r.Account, &r.Sender, &r.Reason, &r.Text, instant{&r.Time},
-			octets{&r.Wire.SHA256}, &r.Wire.Size, document{&r.Finding}, &r.Spool}
-	}
-	out, err := list(db.read(ctx), row, `SELECT id, account, sender, reason, words, time, sha256, size, finding, spool
-		FROM refusals WHERE account = $1 AND (time < $2 OR time = $2 AND id < $3)
+	out, err := list(db.read(ctx), refusalRow, refusalColumns+`WHERE account = $1 AND (time < $2 OR time = $2 AND id < $3)
 		ORDER BY time DESC, id DESC LIMIT $4`, account, before, id, pageLimit(p.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("refusals of %s: %w", account, err)

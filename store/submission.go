@@ -21,6 +21,7 @@ type NewSubmission struct {
 	Links    map[string]rem.Digest // consignment id → digest of its link's token
 	Jobs     []Job
 	RetryKey rem.Digest // digest of login, Message-ID, wire digest, recipients; zero: none
+	Sent     *Mail      // the sender's copy; nil: none
 }
 
 // packed is a submission as rows, made before the transaction begins.
@@ -31,6 +32,7 @@ type packed struct {
 	consignments [][]any
 	finding      findingRows
 	evidence     []sealed
+	material     materialRows
 }
 
 // AddSubmission records an accepted letter whose bytes are durable already
@@ -67,7 +69,7 @@ func pack(n NewSubmission) (*packed, error) {
 			c.ID, c.Submission, i, c.Recipient, c.Expires, n.Links[c.ID], StatePending, nil, "", 0, "",
 		})
 	}
-	p.audience = audience(recipients)
+	p.audience, p.material = audience(recipients), packMaterial(s.Finding.Used)
 	p.row = []any{
 		s.ID, s.Account, s.Sender, shown(s.SenderName, 1000), s.Time, s.Repeats, s.Letter.Ref.SHA256, s.Letter.Ref.Size,
 		p.audience, envelope, letter, finding,
@@ -106,6 +108,9 @@ func (p *packed) add(t *tx) error {
 	if err := t.addSigned(p); err != nil {
 		return err
 	}
+	if err := t.addMaterial(p.Accepted.Submission.ID, p.material); err != nil {
+		return err
+	}
 	_, err = t.insert(insertion{
 		into: `consignments (id, submission, place, recipient, expires, link, state, received_by, received_email, received_at, grade)`,
 		rows: p.consignments,
@@ -116,7 +121,21 @@ func (p *packed) add(t *tx) error {
 	if err := t.addEvidence(p.evidence); err != nil {
 		return err
 	}
-	return t.addJobs(p.Jobs)
+	if err := t.addJobs(p.Jobs); err != nil {
+		return err
+	}
+	return t.post(p.sentCopy(), "")
+}
+
+// sentCopy is the sender's copy, which he has read.
+func (p *packed) sentCopy() []Delivery {
+	if p.Sent == nil {
+		return nil
+	}
+	s := &p.Accepted.Submission
+	d := Delivery{Account: s.Account, Role: RoleSent, Mail: *p.Sent, Flags: []string{`\Seen`}, Internal: s.Time}
+	d.Mail.ID, d.Mail.Submission = s.ID, s.ID
+	return []Delivery{d}
 }
 
 // addRetryKey takes the key, which is free when nobody has it or its holder is

@@ -16,6 +16,7 @@ type User struct {
 	Claimed, Admin                   bool
 	Created                          time.Time
 	Addresses                        []string // confirmed; Email is the first
+	ReceiptsOutside                  bool     // receipts are also mailed to Email
 }
 
 // AddUser adds a user with his addresses (Email is one of them whether named or
@@ -33,8 +34,8 @@ func (t *tx) addUser(u User, passwordHash string) error {
 		u.Created = t.now
 	}
 	_, err := t.insert(insertion{
-		into: "users (id, email, name, phone, language, claimed, admin, password, created)",
-		rows: [][]any{{u.ID, u.Email, u.Name, u.Phone, u.Language, u.Claimed, u.Admin, passwordHash, u.Created}},
+		into: "users (id, email, name, phone, language, claimed, admin, password, created, receipts_outside)",
+		rows: [][]any{{u.ID, u.Email, u.Name, u.Phone, u.Language, u.Claimed, u.Admin, passwordHash, u.Created, u.ReceiptsOutside}},
 	})
 	if err != nil {
 		return err
@@ -49,10 +50,10 @@ func (t *tx) addUser(u User, passwordHash string) error {
 	return err
 }
 
-const userColumns = "SELECT id, email, name, phone, language, claimed, admin, created FROM users "
+const userColumns = "SELECT id, email, name, phone, language, claimed, admin, created, receipts_outside FROM users "
 
 func userRow(u *User) []any {
-	return []any{&u.ID, &u.Email, &u.Name, &u.Phone, &u.Language, &u.Claimed, &u.Admin, instant{&u.Created}}
+	return []any{&u.ID, &u.Email, &u.Name, &u.Phone, &u.Language, &u.Claimed, &u.Admin, instant{&u.Created}, &u.ReceiptsOutside}
 }
 
 // UserByID answers ErrNotFound for an unknown id.
@@ -135,6 +136,11 @@ func (db *DB) SetPassword(ctx context.Context, user, hash string) error {
 // SetProfile replaces what a user may say of himself.
 func (db *DB) SetProfile(ctx context.Context, user, name, language string) error {
 	return db.changeUser(ctx, "UPDATE users SET name = $2, language = $3 WHERE id = $1", user, name, language)
+}
+
+// SetReceiptsOutside says whether a user's receipts are also mailed to him.
+func (db *DB) SetReceiptsOutside(ctx context.Context, user string, on bool) error {
+	return db.changeUser(ctx, "UPDATE users SET receipts_outside = $2 WHERE id = $1", user, on)
 }
 
 // changeUser runs an update of the one row whose id is the first argument.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +14,9 @@ import (
 // it runs to its end.
 type tx struct {
 	session
-	now  time.Time // the one clock reading of this transaction
-	woke bool      // jobs were added
+	now   time.Time // the one clock reading of this transaction
+	woke  bool      // jobs were added
+	boxes []string  // mailboxes that were changed
 }
 
 // writer runs transactions. A nil answer of write means committed and durable.
@@ -28,17 +30,15 @@ type writer interface {
 // write runs f as one transaction at one clock reading.
 func (db *DB) write(ctx context.Context, f func(*tx) error) error {
 	var woke bool
+	var boxes []string
 	err := db.writer.write(ctx, func(t *tx) error {
 		t.now = db.now().UTC().Truncate(time.Microsecond)
 		err := f(t)
-		woke = t.woke
+		woke, boxes = t.woke, t.boxes
 		return err
 	})
-	if err == nil && woke {
-		select {
-		case db.wake <- struct{}{}:
-		default:
-		}
+	if err == nil {
+		db.hub.committed(boxes, woke)
 	}
 	return db.d.explain(err)
 }
@@ -56,8 +56,9 @@ func guarded(f func(*tx) error, t *tx) (err error) {
 
 // pool writes by plain transactions over a pool of connections.
 type pool struct {
-	db *sql.DB
-	d  *dialect
+	db       *sql.DB
+	d        *dialect
+	repeated atomic.Int64 // transactions that were run again
 }
 
 func (p *pool) close() error { return nil } // the pool is the reader's too
@@ -72,6 +73,7 @@ func (p *pool) write(ctx context.Context, f func(*tx) error) error {
 		if err = p.once(ctx, f); !rolledBackByServer(err) {
 			return err
 		}
+		p.repeated.Add(1)
 	}
 	return err
 }

@@ -50,6 +50,11 @@ func TestWhoSeesWhat(t *testing.T) {
 		{"/", ok, ok, other, other, other},
 		{"/login", ok, ok, other, other, other},
 		{"/register", ok, ok, ok, ok, ok},
+		{"/password", ok, ok, ok, ok, ok},
+		{"/settings", login, login, ok, ok, ok},
+		{"/refused", login, login, ok, ok, ok},
+		{"/refused/" + s.submission, login, login, gone, gone, gone},
+		{"/password/" + strings.Repeat("A", 43), 410, 410, 410, 410, 410},
 		{"/received", login, other, ok, ok, ok},
 		{"/sent", login, login, ok, ok, ok},
 		{"/certificates", login, login, ok, ok, ok},
@@ -216,7 +221,7 @@ func TestHeaders(t *testing.T) {
 
 func TestEveryPageHasOneHeadingALanguageAndLabels(t *testing.T) {
 	s := newScene(t)
-	for _, path := range []string{"/received", "/received/" + s.toCarol.ID, "/received/" + s.toCarol.ID + "/wizard", "/protocol/" + s.protocol, "/report/" + s.toCarol.ID, "/certificates", "/sent", "/register", "/nothing"} {
+	for _, path := range []string{"/received", "/received/" + s.toCarol.ID, "/received/" + s.toCarol.ID + "/wizard", "/protocol/" + s.protocol, "/report/" + s.toCarol.ID, "/certificates", "/sent", "/register", "/password", "/settings", "/refused", "/nothing"} {
 		for _, lang := range []string{"ru", "en"} {
 			s.recipient.cookies[cookieLanguage] = lang
 			a := s.recipient.get(path)

@@ -1,7 +1,7 @@
 // Package webview is the web side of the exchange (S4.7–S4.13): where a link
 // lands and a person confirms receipt, "Received" and "Sent", the document
-// wizard with its protocol, the report, registration, login and the owner's
-// certificates.
+// wizard with its protocol, the report, refused letters, registration, login, a
+// new password, and the owner's certificates and settings.
 //
 // Pages are rendered on the server and need no script: every act is a link or
 // a form, so they work by keyboard, on a phone and in a text browser. Rules
@@ -24,7 +24,8 @@
 // since only its session may confirm then. He who was mailed the link knows
 // that about himself; the address is not shown, and guessing at it spends the
 // failure budget of account.Guess. Nobody without a link learns who has an
-// account: login and registration answer alike, and do the same work.
+// account: login, registration and the asking for a new password answer alike,
+// and do the same work.
 //
 // Failure budgets count the connection's own address. Behind a proxy that is
 // the proxy's: forwarded addresses are not believed.

@@ -185,9 +185,8 @@ func (s *server) confirm(v *visit) error {
 	if !s.checkPageToken(v.r.PostForm.Get("token"), v.cookie(cookieLink), c.ID) {
 		return s.showLetter(v, http.StatusForbidden, c, letterData{Error: "stale"})
 	}
-	q := gateway.HandoverRequest{
-		Consignment: c.ID, Peer: v.peer, Language: v.words.Lang, Address: strings.TrimSpace(v.r.PostForm.Get("address")),
-	}
+	q := gateway.HandoverRequest{Consignment: c.ID, Peer: v.peer, Language: v.words.Lang}
+	q.Address, _ = typed(v.r.PostForm.Get("address"))
 	own := v.user != nil && has(v.user, c.Recipient)
 	if own {
 		q.User = v.user

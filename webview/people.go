@@ -31,6 +31,10 @@ func formError(err error) error {
 	return errors.Join(errForm, err)
 }
 
+// typed is an address as a person typed it, in the form in which addresses are
+// kept; false, and only trimmed, for what is no address.
+func typed(s string) (string, bool) { return message.CanonicalAddress(strings.TrimSpace(s)) }
+
 type loginData struct{ Address, Next string }
 
 func (s *server) home(v *visit) error {
@@ -56,6 +60,12 @@ func (s *server) showLogin(v *visit, status int, d loginData, alert string) erro
 	if alert != "" {
 		p.Alert = p.T(alert)
 	}
+	switch v.r.URL.Query().Get("done") {
+	case "password":
+		p.Done = p.T("reset.done")
+	case "sessions":
+		p.Done = p.T("settings.sessions.done")
+	}
 	return s.render(v, status, "login", p)
 }
 
@@ -63,7 +73,8 @@ func (s *server) login(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	d := loginData{Address: strings.TrimSpace(v.r.PostForm.Get("address")), Next: localPath(v.r.PostForm.Get("next"))}
+	d := loginData{Next: localPath(v.r.PostForm.Get("next"))}
+	d.Address, _ = typed(v.r.PostForm.Get("address")) // what is no address is denied like a wrong one
 	user, err := s.Accounts.Login(v.r.Context(), account.Login{
 		Door: door, Peer: v.peer, Address: d.Address, Password: v.r.PostForm.Get("password"),
 	})
@@ -146,9 +157,9 @@ func (s *server) register(v *visit) error {
 	if err := v.form(); err != nil {
 		return err
 	}
-	address := strings.TrimSpace(v.r.PostForm.Get("address"))
+	address, valid := typed(v.r.PostForm.Get("address"))
 	err := account.ErrAddress
-	if message.ValidAddress(address) {
+	if valid {
 		err = s.Gateway.Register(v.r.Context(), address, v.words.Lang, v.peer)
 	}
 	if errors.Is(err, account.ErrAddress) {

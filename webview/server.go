@@ -74,6 +74,18 @@ func (s *server) routes() {
 
 		"POST /register/{token}": s.claim,
 
+		"GET /password":          s.forgotPage,
+		"POST /password":         s.forgot,
+		"GET /password/{token}":  s.resetPage,
+		"POST /password/{token}": s.reset,
+
+		"GET /settings":           s.settings,
+		"POST /settings/receipts": s.change(s.setReceipts),
+		"POST /settings/sessions": s.change(s.endSessions),
+
+		"GET /refused":      s.refusals,
+		"GET /refused/{id}": s.refusal,
+
 		"GET /l/{token}":     s.link,
 		"OPTIONS /l/{token}": s.linkOptions,
 		"GET /letter":        s.letterPage,

@@ -47,7 +47,7 @@ func sources(t *testing.T) map[string]string {
 // computed are keys put together from a prefix and a word.
 var computed = []string{
 	"verdict.line.", "indication.", "subindication.", "status.", "kind.", "state.", "grade.", "event.",
-	"checkname.", "reason.", "sig.bound.", "error.", "refused.",
+	"checkname.", "reason.", "sig.bound.", "error.", "refused.", "why.",
 }
 
 func TestEveryKeyUsedExistsAndEveryKeyIsUsed(t *testing.T) {
@@ -92,7 +92,7 @@ func TestWordsFromBelowAreTranslated(t *testing.T) {
 	add("verdict.line.", string(rem.Passed), string(rem.Failed), string(rem.Indeterminate), string(rem.Unsigned))
 	add("grade.", string(rem.GradeConfirmed), string(rem.GradeCode), string(rem.GradeSession), string(rem.GradeSigned))
 	for _, e := range []rem.Event{
-		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
+		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.SignatureRecheck, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
 		rem.ConsignmentAcceptance, rem.ContentHandover, rem.AcceptanceRejectionExpiry, rem.RecipientVerification,
 	} {
 		add("event.", string(e))
@@ -103,6 +103,13 @@ func TestWordsFromBelowAreTranslated(t *testing.T) {
 	add("kind.", "qualified", "unqualified", "foreign")
 	add("status.", "passed", "failed", "indeterminate")
 	add("sig.bound.", "address", "registered")
+	for _, r := range []rem.Reason{
+		rem.ReasonSignatureFailed, rem.ReasonCertificateTime, rem.ReasonSignerNotSender, rem.ReasonSignerUnbound, rem.ReasonNotCovered,
+		rem.ReasonUntrusted, rem.ReasonNoSignedAttrs, rem.ReasonUnsupported, rem.ReasonNoCertificate, rem.ReasonNoContent, rem.ReasonFrom,
+		rem.ReasonRevocationUnknown, rem.ReasonUnsigned, rem.ReasonEncrypted, rem.ReasonMalformed,
+	} {
+		add("why.", string(r))
+	}
 	for _, f := range failures() {
 		add("error.", f.text, f.text+".text")
 	}

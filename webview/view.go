@@ -288,7 +288,7 @@ func (p *page) evidence(rows []store.EvidenceRow) []evidenceView {
 // one another.
 func later(at time.Time, event rem.Event, bt time.Time, other rem.Event) int {
 	order := []rem.Event{
-		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
+		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.SignatureRecheck, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
 		rem.ConsignmentAcceptance, rem.ContentHandover, rem.RecipientVerification, rem.AcceptanceRejectionExpiry,
 	}
 	return cmp.Or(at.Compare(bt), cmp.Compare(slices.Index(order, event), slices.Index(order, other)))

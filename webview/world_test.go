@@ -106,6 +106,8 @@ func newWorld(t *testing.T) *world {
 	blobs, err := blob.NewDir(dir)
 	w.check(err)
 	w.acc = account.New(account.Config{DB: w.db, Domain: "demo.test", Now: w.clock, Log: logger})
+	w.authority()
+	own := w.certificate("cryptogramm@demo.test", "Gateway")
 
 	// The server's address has to be known before the handler is made.
 	w.srv = httptest.NewUnstartedServer(nil)
@@ -114,7 +116,8 @@ func newWorld(t *testing.T) *world {
 		DB: w.db, Blobs: blobs, Spool: filepath.Join(dir, "spool"), Trust: &gateway.Trust{DB: w.db}, Accounts: w.acc,
 		Notify: &notify.Sender{Outbox: w.outbox}, LinkKey: bytes.Repeat([]byte{7}, 32), BaseURL: base,
 		Domain: "demo.test", Node: "node", Now: w.clock, Log: logger,
-		Policy: rem.Policy{DocumentSigner: "sender", Revocation: "hard"},
+		Policy:   rem.Policy{DocumentSigner: "sender", Revocation: "hard"},
+		Identity: &gateway.Identity{Chain: [][]byte{own.cert.Raw, w.issuing.Certificate()}, Key: own.key},
 	})
 	w.check(err)
 	w.srv.Config.Handler = New(Config{
@@ -124,7 +127,6 @@ func newWorld(t *testing.T) *world {
 	w.srv.StartTLS()
 	t.Cleanup(w.srv.Close)
 
-	w.authority()
 	w.alice = w.person("alice@demo.test", "Alice Ivanova")
 	w.carol = w.person("carol@demo.test", "Кэрол Петрова")
 	return w

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,49 +22,22 @@ type Config struct {
 	Domains []string `toml:"domains"`
 	BaseURL string   `toml:"base_url"`
 	Node    string   `toml:"node"`
+	LinkKey string   `toml:"link_key_file"`
 
-	SMTP struct {
-		Submissions string `toml:"submissions"`
-		Submission  string `toml:"submission"`
-	} `toml:"smtp"`
-	Web struct {
-		HTTPS    string `toml:"https"`
-		Redirect string `toml:"redirect"`
-	} `toml:"web"`
-	TLS struct {
-		Certificate string `toml:"certificate_file"`
-		Key         string `toml:"key_file"`
-	} `toml:"tls"`
-	Store struct {
-		Driver  string `toml:"driver"`
-		DSNFile string `toml:"dsn_file"`
-	} `toml:"store"`
-	Relay struct {
-		Address      string `toml:"address"`
-		Security     string `toml:"security"`
-		Login        string `toml:"login"`
-		PasswordFile string `toml:"password_file"`
-	} `toml:"relay"`
-	Policy struct {
-		DocumentSigner string `toml:"document_signer"`
-		Revocation     string `toml:"revocation"`
-		AcceptBare     bool   `toml:"accept_without_signed_attributes"`
-	} `toml:"policy"`
-	Limits Limits `toml:"limits"`
+	SMTP       SMTPConfig       `toml:"smtp"`
+	IMAP       IMAPConfig       `toml:"imap"`
+	Web        WebConfig        `toml:"web"`
+	TLS        KeyPairConfig    `toml:"tls"`
+	Signing    KeyPairConfig    `toml:"signing"`
+	Store      StoreConfig      `toml:"store"`
+	Blobs      BlobsConfig      `toml:"blobs"`
+	Relay      RelayConfig      `toml:"relay"`
+	DKIM       DKIMConfig       `toml:"dkim"`
+	Policy     PolicyConfig     `toml:"policy"`
+	Revocation RevocationConfig `toml:"revocation"`
+	Limits     Limits           `toml:"limits"`
 
 	outbox bool // mail goes to DIR/outbox instead of a relay (demo)
-}
-
-// Limits are the gateway's; what is zero has the gateway's own default.
-type Limits struct {
-	LetterMiB  int64    `toml:"letter_mib"`
-	Slots      int      `toml:"judging_slots"`
-	SlotWait   duration `toml:"slot_wait"`
-	JudgeTime  duration `toml:"judge_time"`
-	LinkLife   duration `toml:"link_life"`
-	DraftLife  duration `toml:"draft_life"`
-	RefusedFor duration `toml:"refused_bytes_kept"`
-	RefusedMiB int64    `toml:"refused_mib"`
 }
 
 // duration is written as in "90s", "24h"; it is always more than nothing.
@@ -84,13 +58,17 @@ const maxConfig = 1 << 20
 // defaultConfig is what holds for every key that a file does not name. Limits
 // that stay zero are the gateway's own defaults.
 func defaultConfig() *Config {
-	c := &Config{Node: "node-1"}
-	c.SMTP.Submissions, c.SMTP.Submission = ":465", ":587"
-	c.Web.HTTPS, c.Web.Redirect = ":443", ":80"
-	c.Store.Driver = "sqlite"
-	c.Relay.Security = "starttls"
-	c.Policy.DocumentSigner, c.Policy.Revocation = "sender", "hard"
-	return c
+	return &Config{
+		Node:       "node-1",
+		SMTP:       SMTPConfig{Submissions: ":465", Submission: ":587"},
+		IMAP:       IMAPConfig{IMAPS: ":993", IMAP: ":143", Connections: 12000, PerAddress: 100},
+		Web:        WebConfig{HTTPS: ":443", Redirect: ":80"},
+		Store:      StoreConfig{Driver: "sqlite"},
+		Blobs:      BlobsConfig{Driver: "dir", Secure: true, SpoolMiB: 10240, CacheMiB: 4096},
+		Relay:      RelayConfig{Security: "starttls", PerDestination: 2},
+		Policy:     PolicyConfig{DocumentSigner: "sender", Revocation: "hard"},
+		Revocation: RevocationConfig{Fetch: true},
+	}
 }
 
 // readConfig reads and checks a configuration file.
@@ -139,7 +117,10 @@ func tomlError(path string, err error) error {
 
 // derive fills in what follows from other keys. Relative paths start at dir.
 func (c *Config) derive(dir string) {
-	for _, p := range []*string{&c.Data, &c.TLS.Certificate, &c.TLS.Key, &c.Store.DSNFile, &c.Relay.PasswordFile} {
+	for _, p := range []*string{
+		&c.Data, &c.LinkKey, &c.TLS.Certificate, &c.TLS.Key, &c.Signing.Certificate, &c.Signing.Key, &c.Store.DSNFile,
+		&c.Blobs.AccessKeyFile, &c.Blobs.SecretKeyFile, &c.Blobs.CAFile, &c.Relay.PasswordFile, &c.Relay.CAFile, &c.DKIM.KeyFile,
+	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -148,6 +129,13 @@ func (c *Config) derive(dir string) {
 		c.Domains = []string{c.Domain}
 	}
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+}
+
+// local reports whether an address is one of ours: its letters and notices go
+// into a mailbox here instead of to the relay.
+func (c *Config) local(address string) bool {
+	_, domain, ok := strings.Cut(address, "@")
+	return ok && slices.ContainsFunc(c.Domains, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
 func (c *Config) policy() rem.Policy {

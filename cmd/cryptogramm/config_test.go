@@ -73,7 +73,7 @@ func effective(t *testing.T, c *Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer i.db.Close()
+	defer i.close()
 	c.Data, c.Limits = "", Limits{}
 	return fmt.Sprintf("%+v %+v %+v", *c, i.gateway.Limits, i.gateway.Policy)
 }

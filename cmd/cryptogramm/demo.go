@@ -17,8 +17,11 @@ import (
 // DemoCmd runs the whole system on loopback, with nothing to configure.
 type DemoCmd struct {
 	Data     string `help:"Data directory; made when missing." default:"demo-data" type:"path" placeholder:"DIR"`
-	PortBase int    `help:"Ports are this plus 465, 587, 443, 80." default:"1000"`
+	PortBase int    `help:"Ports are this plus 465, 587, 993, 143, 443, 80." default:"1000"`
 	Verbose  bool   `help:"Log every transaction, request and job."`
+
+	LetterMiB int64 `help:"Largest letter." default:"100" placeholder:"MIB" name:"letter-mib"`
+	Servers
 }
 
 const demoDomain = "demo.test"
@@ -29,6 +32,10 @@ type demoFile struct {
 		Submissions string `json:"submissions"`
 		Submission  string `json:"submission"`
 	} `json:"smtp"`
+	IMAP struct {
+		IMAPS string `json:"imaps"`
+		IMAP  string `json:"imap"`
+	} `json:"imap"`
 	Web     string      `json:"web"`
 	CA      string      `json:"ca"`
 	Outbox  string      `json:"outbox"`
@@ -79,17 +86,34 @@ func (c *DemoCmd) run(ctx context.Context, s *Streams) error {
 		level = slog.LevelInfo
 	}
 	log := slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: level}))
-	config := c.config(data)
+	config, err := c.config(data)
+	if err != nil {
+		return err
+	}
+	scene, err := openScene(config.path("ca"))
+	if err != nil {
+		return err
+	}
+	scene.configure(config)
+	if err := config.save(); err != nil {
+		return err
+	}
+	if err := c.makeBucket(ctx, config); err != nil {
+		return err
+	}
 	i, err := openInstallation(ctx, config, log)
 	if err != nil {
 		return err
 	}
-	defer i.db.Close()
-	scene, err := setScene(ctx, i)
+	defer i.close()
+	if err := scene.set(ctx, i); err != nil {
+		return err
+	}
+	pair, err := config.keyPair(scene.now())
 	if err != nil {
 		return err
 	}
-	d := doors{installation: i, certificate: scene.server}
+	d := doors{installation: i, certificate: pair}
 	return d.serve(ctx, map[string]gateway.Step{jobCRL: scene.renewCRLs}, func() error {
 		f := c.describe(config, scene)
 		b, err := json.MarshalIndent(f, "", "  ")
@@ -101,25 +125,32 @@ func (c *DemoCmd) run(ctx context.Context, s *Streams) error {
 	})
 }
 
-func (c *DemoCmd) config(data string) *Config {
+func (c *DemoCmd) config(data string) (*Config, error) {
 	at := func(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.PortBase+port)) }
 	config := defaultConfig()
 	config.Data, config.Domain, config.BaseURL, config.outbox = data, demoDomain, "https://"+at(443), true
+	config.SMTP = SMTPConfig{Submissions: at(465), Submission: at(587)}
+	config.IMAP.IMAPS, config.IMAP.IMAP, config.IMAP.PerAddress = at(993), at(143), config.IMAP.Connections // all come from one address
+	config.Web = WebConfig{HTTPS: at(443), Redirect: at(80)}
+	config.Limits.LetterMiB = c.LetterMiB
+	if err := c.Servers.configure(config); err != nil {
+		return nil, err
+	}
 	config.derive(data)
-	config.SMTP.Submissions, config.SMTP.Submission = at(465), at(587)
-	config.Web.HTTPS, config.Web.Redirect = at(443), at(80)
-	return config
+	return config, nil
 }
 
 func (c *DemoCmd) describe(config *Config, scene *demoScene) demoFile {
 	f := demoFile{Web: config.Web.HTTPS, CA: scene.bundle, Outbox: config.path("outbox"), Admin: scene.state.Admin, Parties: scene.state.Parties}
 	f.SMTP.Submissions, f.SMTP.Submission = config.SMTP.Submissions, config.SMTP.Submission
+	f.IMAP.IMAPS, f.IMAP.IMAP = config.IMAP.IMAPS, config.IMAP.IMAP
 	return f
 }
 
 func (c *DemoCmd) greet(s *Streams, config *Config, f demoFile) {
 	fmt.Fprintf(s.Out, "Cryptogramm demo on %s (loopback only)\n", config.BaseURL)
 	fmt.Fprintf(s.Out, "  submission  smtps://%s  smtp+starttls://%s\n", f.SMTP.Submissions, f.SMTP.Submission)
+	fmt.Fprintf(s.Out, "  mailboxes   imaps://%s  imap+starttls://%s\n", f.IMAP.IMAPS, f.IMAP.IMAP)
 	fmt.Fprintf(s.Out, "  outgoing mail  %s/outbox\n", config.BaseURL)
 	for _, p := range f.Parties {
 		fmt.Fprintf(s.Out, "  %-18s  %s\n", p.Email, p.Name)

@@ -2,19 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
-	"crypto/tls"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,7 +36,7 @@ type demoScene struct {
 	issuing *ca.Authority
 	state   demoState
 	bundle  string
-	server  tls.Certificate
+	fresh   bool // nothing of it is in the database yet
 }
 
 // demoState is DIR/ca/state.json.
@@ -74,53 +67,50 @@ var samples = []sample{
 	{local: "revoked", name: "Revoked Certificate", revoked: true},
 }
 
-// setScene makes or reads the demo's authority, accounts and CRLs.
-func setScene(ctx context.Context, i *installation) (*demoScene, error) {
-	s := &demoScene{dir: i.config.path("ca"), db: i.db, now: time.Now}
+// openScene makes or reads the demo's authority and all certificates. It needs
+// no database: the gateway's own certificate is among them.
+func openScene(dir string) (*demoScene, error) {
+	s := &demoScene{dir: dir, now: time.Now}
 	s.bundle = s.path("ca.pem")
-	if _, err := os.Stat(s.path("state.json")); errors.Is(err, os.ErrNotExist) {
-		if err := s.create(ctx, i); err != nil {
-			return nil, fmt.Errorf("make the demo's parties: %w", err)
-		}
+	_, err := os.Stat(s.path("state.json"))
+	if s.fresh = errors.Is(err, os.ErrNotExist); s.fresh {
+		err = s.createAuthority()
 	}
-	if err := s.load(); err != nil {
-		return nil, fmt.Errorf("read the demo's parties: %w", err)
+	if err == nil && !s.fresh {
+		err = s.load()
 	}
-	if err := s.trust(ctx); err != nil {
-		return nil, fmt.Errorf("demo trust: %w", err)
+	if err != nil {
+		return nil, fmt.Errorf("the demo's authority: %w", err)
 	}
 	return s, nil
 }
 
 func (s *demoScene) path(name string) string { return filepath.Join(s.dir, name) }
 
-// create makes everything anew. state.json is written last: a start that was
-// cut off before it begins again.
-func (s *demoScene) create(ctx context.Context, i *installation) error {
-	if err := makeDirs(s.dir); err != nil {
-		return err
-	}
-	now := s.now()
-	root, err := ca.NewRoot(ca.Request{Subject: pkix.Name{CommonName: "Cryptogramm Demo Root", Organization: []string{"Cryptogramm demo"}}, Validity: 10 * 365 * 24 * time.Hour}, now)
-	if err != nil {
-		return err
-	}
-	issuing, err := root.NewIssuing(ca.Request{Subject: pkix.Name{CommonName: "Cryptogramm Demo Issuing CA", Organization: []string{"Cryptogramm demo"}}, Validity: 5 * 365 * 24 * time.Hour}, now)
-	if err != nil {
-		return err
-	}
-	s.root, s.issuing = root, issuing
-	for name, a := range map[string]*ca.Authority{"root": root, "issuing": issuing} {
-		if err := s.writePair(name, a.Certificate(), nil, a.Key()); err != nil {
-			return err
+// configure has an installation use the scene's certificates.
+func (s *demoScene) configure(c *Config) {
+	c.TLS = KeyPairConfig{Certificate: s.path("server.pem"), Key: s.path("server.key")}
+	c.Signing = KeyPairConfig{Certificate: s.path("gateway.pem"), Key: s.path("gateway.key")}
+}
+
+// set puts accounts, anchors and CRLs into an installation.
+func (s *demoScene) set(ctx context.Context, i *installation) error {
+	s.db = i.db
+	if s.fresh {
+		if err := s.createPeople(ctx, i); err != nil {
+			return fmt.Errorf("make the demo's parties: %w", err)
 		}
 	}
-	if err := writeDurably(s.bundle, pemCertificates(root.Certificate()), 0o644); err != nil {
-		return err
+	if err := s.trust(ctx); err != nil {
+		return fmt.Errorf("demo trust: %w", err)
 	}
-	if err := s.createServer(now); err != nil {
-		return err
-	}
+	return nil
+}
+
+// createPeople makes the parties and their accounts. state.json is written
+// last: a start that was cut off before it begins again.
+func (s *demoScene) createPeople(ctx context.Context, i *installation) error {
+	now := s.now()
 	var state demoState
 	for _, p := range samples {
 		party, revoked, err := s.createParty(p, now)
@@ -141,6 +131,7 @@ func (s *demoScene) create(ctx context.Context, i *installation) error {
 	if err != nil {
 		return err
 	}
+	s.state = state
 	return writeDurably(s.path("state.json"), b, 0o600)
 }
 
@@ -156,113 +147,6 @@ func addDemoUser(ctx context.Context, i *installation, u store.User, password st
 		return i.accounts.SetPassword(ctx, old.ID, password)
 	}
 	return err
-}
-
-func (s *demoScene) createParty(p sample, now time.Time) (demoParty, []demoRevoked, error) {
-	email := p.local + "@" + demoDomain
-	key, err := newKey(p.rsa)
-	if err != nil {
-		return demoParty{}, nil, err
-	}
-	req := ca.Request{
-		Subject: pkix.Name{CommonName: p.name, Organization: []string{"Cryptogramm demo"}}, Emails: []string{email},
-		Usage: ca.Client, Validity: 365 * 24 * time.Hour, Key: key.Public(), NotBefore: now.Add(-time.Hour),
-	}
-	if p.expired {
-		req.NotBefore, req.Validity = now.Add(-48*time.Hour), 24*time.Hour
-	}
-	der, err := s.issuing.Issue(req, now)
-	if err != nil {
-		return demoParty{}, nil, err
-	}
-	if err := s.writePair(p.local, der, s.issuing.Certificate(), key); err != nil {
-		return demoParty{}, nil, err
-	}
-	var revoked []demoRevoked
-	if p.revoked {
-		cert, err := pki.ParseCertificate(der)
-		if err != nil {
-			return demoParty{}, nil, err
-		}
-		revoked = append(revoked, demoRevoked{Serial: cert.Serial.Text(16), Time: now.Add(-time.Minute)})
-	}
-	party := demoParty{Email: email, Name: p.name, Password: rand.Text(), Cert: s.path(p.local + ".pem"), Key: s.path(p.local + ".key")}
-	return party, revoked, nil
-}
-
-func (s *demoScene) createServer(now time.Time) error {
-	key, err := newKey(false)
-	if err != nil {
-		return err
-	}
-	der, err := s.issuing.Issue(ca.Request{
-		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost", demoDomain, "mail." + demoDomain},
-		IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, Usage: ca.Server, Validity: 365 * 24 * time.Hour, Key: key.Public(), NotBefore: now.Add(-time.Hour),
-	}, now)
-	if err != nil {
-		return err
-	}
-	return s.writePair("server", der, s.issuing.Certificate(), key)
-}
-
-func newKey(useRSA bool) (crypto.Signer, error) {
-	if useRSA {
-		return rsa.GenerateKey(rand.Reader, 2048)
-	}
-	return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-}
-
-// writePair writes NAME.pem (certificate, then its issuer) and NAME.key.
-func (s *demoScene) writePair(name string, der, issuer []byte, key crypto.Signer) error {
-	keyPEM, err := ca.MarshalKey(key)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		writeDurably(s.path(name+".pem"), pemCertificates(der, issuer), 0o644),
-		writeDurably(s.path(name+".key"), keyPEM, 0o600),
-	)
-}
-
-func pemCertificates(ders ...[]byte) []byte {
-	var out []byte
-	for _, der := range ders {
-		if der != nil {
-			out = append(out, ca.MarshalCertificate(der)...)
-		}
-	}
-	return out
-}
-
-// load reads what create wrote.
-func (s *demoScene) load() error {
-	b, err := readSmall(s.path("state.json"), maxConfig)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(b, &s.state); err != nil {
-		return err
-	}
-	if s.root, err = s.authority("root"); err != nil {
-		return err
-	}
-	if s.issuing, err = s.authority("issuing"); err != nil {
-		return err
-	}
-	s.server, err = tls.LoadX509KeyPair(s.path("server.pem"), s.path("server.key"))
-	return err
-}
-
-func (s *demoScene) authority(name string) (*ca.Authority, error) {
-	cert, err := readSmall(s.path(name+".pem"), maxConfig)
-	if err != nil {
-		return nil, err
-	}
-	key, err := readSmall(s.path(name+".key"), maxConfig)
-	if err != nil {
-		return nil, err
-	}
-	return ca.Load(cert, key)
 }
 
 // trust makes the demo's root an anchor, gives its CRLs, and queues their

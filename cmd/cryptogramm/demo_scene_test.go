@@ -16,20 +16,30 @@ import (
 // TestScene: the demo's authority is made once; a first start that was cut off
 // begins again; its CRLs outlive their renewal.
 func TestScene(t *testing.T) {
-	config := (&DemoCmd{PortBase: 1000}).config(t.TempDir())
+	config, err := (&DemoCmd{PortBase: 1000}).config(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := openScene(config.path("ca"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.configure(config)
 	i, err := openInstallation(t.Context(), config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { i.db.Close() })
-	first, err := setScene(t.Context(), i)
-	if err != nil {
+	t.Cleanup(func() { i.close() })
+	if err := first.set(t.Context(), i); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(first.path("state.json")); err != nil {
 		t.Fatal(err)
 	}
-	scene, err := setScene(t.Context(), i)
+	scene, err := openScene(config.path("ca"))
+	if err == nil {
+		err = scene.set(t.Context(), i)
+	}
 	if err != nil {
 		t.Fatalf("after a start that was cut off: %v", err)
 	}

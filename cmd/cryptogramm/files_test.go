@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"os"
@@ -120,17 +121,22 @@ func TestLinkKey(t *testing.T) {
 	c := defaultConfig()
 	c.Data, c.Domain, c.BaseURL = dir, "example.test", "https://example.test"
 	path := c.path("keys", "link.key")
-	first, err := c.linkKey()
+	db := database(t, dir)
+	first, err := c.linkKey(t.Context(), db)
 	if err != nil || len(first) != 32 || bytes.Equal(first, make([]byte, 32)) {
 		t.Fatalf("%x, %v", first, err)
 	}
-	if again, err := c.linkKey(); err != nil || !bytes.Equal(first, again) {
+	if again, err := c.linkKey(t.Context(), db); err != nil || !bytes.Equal(first, again) {
 		t.Errorf("the key changed: %v", err)
+	}
+	kept, err := db.Setting(t.Context(), settingLinkKey)
+	if err != nil || strings.Contains(kept, hex.EncodeToString(first[:4])) {
+		t.Errorf("the database keeps %q, %v", kept, err)
 	}
 	open := func() error {
 		i, err := openInstallation(t.Context(), c, slog.New(slog.DiscardHandler))
 		if err == nil {
-			err = i.db.Close()
+			err = i.close()
 		}
 		return err
 	}
@@ -140,6 +146,7 @@ func TestLinkKey(t *testing.T) {
 	}{
 		{"open to others", "chmod 600", func() error { return os.Chmod(path, 0o640) }},
 		{"cut short", "want 32", func() error { return errors.Join(os.Chmod(path, 0o600), os.Truncate(path, 31)) }},
+		{"another", "not the key of this database", func() error { return os.WriteFile(path, make([]byte, 32), 0o600) }},
 		{"missing", "restore it from the backup", func() error { return os.Remove(path) }},
 	} {
 		if err := broken.do(); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"cryptogramm.ru/cryptogramm/gateway"
-	"cryptogramm.ru/cryptogramm/store/blob"
 )
 
 // FsckCmd checks an installation against itself. It exits 0 when everything
@@ -20,6 +19,7 @@ type fsckResult struct {
 	Submissions  int      `json:"submissions"`
 	Letters      int      `json:"letters"`
 	Unreferenced int      `json:"unreferenced"`
+	Pending      int      `json:"pending"` // letters on this node alone, until the object store has them
 	Problems     []string `json:"problems"`
 }
 
@@ -30,14 +30,15 @@ func (c *FsckCmd) Run(ctx context.Context, s *Streams) int {
 		return s.fail(err)
 	}
 	defer db.Close()
-	blobs, err := blob.NewDir(config.path("blobs"))
+	blobs, err := config.blobsBeside()
 	if err != nil {
 		return s.fail(err)
 	}
+	defer blobs.Close()
 	r := fsckResult{Problems: []string{}}
 	check := gateway.Fsck{DB: db, Blobs: blobs, Report: func(p string) { r.Problems = append(r.Problems, p) }}
 	broken := check.Run(ctx)
-	r.Submissions, r.Letters, r.Unreferenced = check.Submissions, check.Files, check.Unreferenced
+	r.Submissions, r.Letters, r.Unreferenced, r.Pending = check.Submissions, check.Files, check.Unreferenced, check.Pending
 	code := exitOK
 	if broken != nil {
 		code = s.fail(fmt.Errorf("the check did not reach its end: %w", broken))
@@ -51,6 +52,6 @@ func (c *FsckCmd) Run(ctx context.Context, s *Streams) int {
 	for _, p := range r.Problems {
 		fmt.Fprintln(s.Out, "problem:", display(p))
 	}
-	fmt.Fprintf(s.Out, "%d submissions, %d letters, %d unreferenced, %d problems\n", r.Submissions, r.Letters, r.Unreferenced, len(r.Problems))
+	fmt.Fprintf(s.Out, "%d submissions, %d letters, %d unreferenced, %d pending, %d problems\n", r.Submissions, r.Letters, r.Unreferenced, r.Pending, len(r.Problems))
 	return code
 }

@@ -2,16 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
 	"cryptogramm.ru/cryptogramm/gateway/account"
-	"cryptogramm.ru/cryptogramm/gateway/notify"
+	"cryptogramm.ru/cryptogramm/signer/fetch"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/blob"
 )
@@ -23,9 +23,18 @@ type Place struct {
 }
 
 // config is the installation's configuration, as far as the command needs it.
+// A demo leaves its own in its directory.
 func (p Place) config() (*Config, error) {
 	if p.Config != "" {
 		return readConfig(p.Config)
+	}
+	own := filepath.Join(p.Data, ownConfig)
+	if _, err := os.Stat(own); err == nil {
+		c, err := readConfig(own)
+		if err == nil {
+			c.Data = p.Data // a copy of the directory is the copy's
+		}
+		return c, err
 	}
 	c := defaultConfig()
 	c.Data = p.Data
@@ -67,10 +76,13 @@ func openDB(ctx context.Context, c *Config) (*store.DB, error) {
 type installation struct {
 	config   *Config
 	db       *store.DB
-	blobs    *blob.Dir
+	blobs    blob.Store
+	fetch    *fetch.Client // nil: nothing is fetched
 	accounts *account.Accounts
 	gateway  *gateway.Gateway
+	node     *store.NodeName
 	log      *slog.Logger
+	ends     closers // what openInstallation took
 }
 
 // openInstallation makes the data directory where it is missing and builds the
@@ -79,74 +91,63 @@ func openInstallation(ctx context.Context, c *Config, log *slog.Logger) (*instal
 	if err := makeDirs(c.path("keys")); err != nil {
 		return nil, err
 	}
-	linkKey, err := c.linkKey()
-	if err != nil {
-		return nil, err
-	}
 	db, err := openDB(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	i := &installation{config: c, db: db, log: log}
-	if i.blobs, err = blob.NewDir(c.path("blobs")); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	mailer, err := c.sender()
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	i.accounts = account.New(account.Config{DB: db, Domain: c.Domain, Now: time.Now, Log: log})
-	i.gateway, err = gateway.New(gateway.Config{
-		DB: db, Blobs: i.blobs, Spool: c.path("spool"), Trust: &gateway.Trust{DB: db}, Accounts: i.accounts,
-		Notify: mailer, Policy: c.policy(), Limits: c.limits(), LinkKey: linkKey,
-		BaseURL: c.BaseURL, Domain: c.Domain, Node: c.Node, Now: time.Now, Log: log,
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
+	i := &installation{config: c, db: db, log: log, ends: closers{db.Close}}
+	if err := i.build(ctx); err != nil {
+		return nil, errors.Join(err, i.close())
 	}
 	return i, nil
 }
 
-// sender is where our mail goes: the demo's outbox, or the relay.
-func (c *Config) sender() (*notify.Sender, error) {
-	if c.outbox || c.Relay.Address == "" {
-		return &notify.Sender{Outbox: c.path("outbox")}, nil
+// build takes the node's name before anything of this node is touched.
+func (i *installation) build(ctx context.Context) error {
+	c := i.config
+	var err error
+	if i.node, err = i.db.HoldNode(ctx, c.Node); err != nil {
+		return err
 	}
-	password := ""
-	if c.Relay.Login != "" {
-		var err error
-		if password, err = secret(c.Relay.PasswordFile); err != nil {
-			return nil, fmt.Errorf("relay.password_file: %w", err)
-		}
+	i.ends = append(i.ends, func() error { i.node.Release(); return nil })
+	linkKey, err := c.linkKey(ctx, i.db)
+	if err != nil {
+		return err
 	}
-	return &notify.Sender{Relay: &notify.Relay{
-		Address: c.Relay.Address, Security: notify.Security(c.Relay.Security), Login: c.Relay.Login, Password: password, Hello: c.Domain,
-	}}, nil
+	identity, err := c.identity(time.Now())
+	if err != nil {
+		return fmt.Errorf("signing: %w", err)
+	}
+	mailer, err := c.sender()
+	if err != nil {
+		return err
+	}
+	if err := i.openBlobs(ctx); err != nil {
+		return fmt.Errorf("blobs: %w", err)
+	}
+	if c.Revocation.Fetch {
+		i.fetch = fetch.New(fetch.Config{Now: time.Now, Log: i.log})
+	}
+	i.accounts = account.New(account.Config{DB: i.db, Domain: c.Domain, Now: time.Now, Log: i.log})
+	i.gateway, err = gateway.New(gateway.Config{
+		DB: i.db, Blobs: i.blobs, Spool: c.path("spool"), Trust: &gateway.Trust{DB: i.db}, Accounts: i.accounts,
+		Notify: mailer, Fetch: i.fetch, Policy: c.policy(), Limits: c.limits(), LinkKey: linkKey, Identity: identity, Local: c.local,
+		BaseURL: c.BaseURL, Domain: c.Domain, Node: c.Node, Now: time.Now, Log: i.log,
+	})
+	return err
 }
 
-// linkKey reads or makes the key that links are derived from. Beside a database
-// with letters a new one would quietly kill every link in them.
-func (c *Config) linkKey() ([]byte, error) {
-	path := c.path("keys", "link.key")
-	_, noKey := os.Stat(path)
-	_, noDatabase := os.Stat(c.path(databaseFile))
-	if c.Store.Driver == "sqlite" && errors.Is(noKey, os.ErrNotExist) && noDatabase == nil {
-		return nil, fmt.Errorf("%s is missing beside a database: restore it from the backup, or the links in all mails sent are dead", path)
+func (i *installation) openBlobs(ctx context.Context) error {
+	l, remote, err := i.config.openBlobs(i.config.path("cache"))
+	if err != nil {
+		return err
 	}
-	return keyFile(path)
+	i.blobs, i.ends = l.Store, append(i.ends, l.Close)
+	if remote == nil {
+		return nil
+	}
+	return i.probe(ctx, remote)
 }
 
-// keyFile reads a 32-octet key, or makes it once.
-func keyFile(path string) ([]byte, error) {
-	const size = 32
-	b, err := readPrivate(path, size+1)
-	if err == nil && len(b) != size {
-		return nil, fmt.Errorf("%s: %d octets, want %d", path, len(b), size)
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return b, err
-	}
-	b = make([]byte, size)
-	rand.Read(b)
-	return b, writeDurably(path, b, 0o600)
-}
+// close gives back what openInstallation took.
+func (i *installation) close() error { return i.ends.Close() }

@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,24 +26,6 @@ import (
 	"cryptogramm.ru/cryptogramm/signer/cms"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 )
-
-func freePortBase(t *testing.T) int {
-	t.Helper()
-	for base := 22000; base < 60000; base += 1000 {
-		free := true
-		for _, p := range []int{465, 587, 443, 80} {
-			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+p)))
-			if free = free && err == nil; err == nil {
-				l.Close()
-			}
-		}
-		if free {
-			return base
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
 
 // signBytes signs as a party of the demo.
 func signBytes(t *testing.T, p demoParty, content []byte) []byte {

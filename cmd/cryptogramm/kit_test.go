@@ -104,7 +104,7 @@ func emptyInstallation(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := i.db.Close(); err != nil {
+	if err := i.close(); err != nil {
 		t.Fatal(err)
 	}
 	return c.Data
@@ -197,13 +197,13 @@ func (s *server) stop() int {
 	}
 }
 
-// freeBase finds a port base whose four ports were free a moment ago.
+// freeBase finds a port base whose ports were free a moment ago.
 func freeBase(t *testing.T) int {
 	t.Helper()
 	for range 100 {
 		base := freePort(t) - 465
 		free := true
-		for _, p := range []int{80, 443, 465, 587} {
+		for _, p := range demoPorts {
 			free = free && portFree(base+p)
 		}
 		if free {

@@ -34,6 +34,7 @@ type cli struct {
 	User     UserCmd     `cmd:"" help:"Add and list accounts, set passwords."`
 	Trust    TrustCmd    `cmd:"" help:"Trust anchors, intermediate certificates and CRLs."`
 	Evidence EvidenceCmd `cmd:"" help:"List and show evidence."`
+	Bench    BenchCmd    `cmd:"" help:"Measure an installation of its own."`
 	Fsck     FsckCmd     `cmd:"" help:"Re-derive everything the installation claims and report every difference."`
 	Version  VersionCmd  `cmd:"" help:"Print the version."`
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway"
+	"cryptogramm.ru/cryptogramm/gateway/imapd"
 	"cryptogramm.ru/cryptogramm/gateway/smtpd"
 	"cryptogramm.ru/cryptogramm/webview"
 	"golang.org/x/net/netutil"
@@ -43,7 +44,7 @@ func (c *ServeCmd) Run(ctx context.Context, s *Streams) int {
 	if err != nil {
 		return s.fail(err)
 	}
-	defer i.db.Close()
+	defer i.close()
 	if config.Relay.Address == "" {
 		log.Warn("relay.address is empty: mail to recipients is only written to a folder", "folder", config.path("outbox"))
 	}
@@ -58,20 +59,12 @@ func (c *ServeCmd) Run(ctx context.Context, s *Streams) int {
 	return exitOK
 }
 
-// keyPair reads the certificate of all doors. The key is a secret like any
-// other; a certificate that no client would accept stops the start.
+// keyPair reads the certificate of all doors. One that no client would accept
+// stops the start.
 func (c *Config) keyPair(now time.Time) (tls.Certificate, error) {
-	certificate, err := readSmall(c.TLS.Certificate, maxConfig)
+	pair, err := c.TLS.read()
 	if err != nil {
-		return tls.Certificate{}, err
-	}
-	key, err := readPrivate(c.TLS.Key, maxConfig)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	pair, err := tls.X509KeyPair(certificate, key)
-	if err != nil {
-		return pair, fmt.Errorf("%s, %s: %w", c.TLS.Certificate, c.TLS.Key, err)
+		return pair, err
 	}
 	if now.After(pair.Leaf.NotAfter) {
 		return pair, fmt.Errorf("%s ended at %s; renew it", c.TLS.Certificate, pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
@@ -106,6 +99,10 @@ func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready 
 	mail := smtpd.New(smtpd.Config{
 		Gateway: d.gateway, Accounts: d.accounts, TLS: config, Domain: d.config.Domain, Log: d.log,
 	})
+	boxes := imapd.New(imapd.Config{
+		Gateway: d.gateway, Accounts: d.accounts, DB: d.db, TLS: config, Now: time.Now, Log: d.log,
+		Limits: imapd.Limits{Connections: d.config.IMAP.Connections, PerPeer: d.config.IMAP.PerAddress},
+	})
 	web := d.webServer(config)
 	redirect := &http.Server{Handler: http.RedirectHandler(d.config.BaseURL+"/", http.StatusMovedPermanently), ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 16 << 10}
 	limit := func(serve func(net.Listener) error) func(net.Listener) error {
@@ -114,6 +111,8 @@ func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready 
 	list := []door{
 		{"smtp.submissions", d.config.SMTP.Submissions, mail.ServeTLS},
 		{"smtp.submission", d.config.SMTP.Submission, mail.Serve},
+		{"imap.imaps", d.config.IMAP.IMAPS, boxes.ServeTLS},
+		{"imap.imap", d.config.IMAP.IMAP, boxes.Serve},
 		{"web.https", d.config.Web.HTTPS, limit(func(l net.Listener) error { return web.ServeTLS(l, "", "") })},
 		{"web.redirect", d.config.Web.Redirect, limit(redirect.Serve)},
 	}
@@ -121,37 +120,54 @@ func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready 
 	if err := open(list, ended); err != nil {
 		return err
 	}
-	jobs, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	stopJobs, done := d.work(ctx, steps, ended)
 	defer stopJobs()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := d.gateway.Run(jobs, steps); err != nil {
-			ended <- err
-		}
-	}()
 	err := ready()
 	if err == nil {
 		select {
 		case <-ctx.Done():
 			d.log.Info("stopping")
+		case <-d.node.Lost():
+			err = fmt.Errorf("another process has taken this node's name, %q, while the database was away", d.config.Node)
 		case err = <-ended:
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	stopped := make(chan error, 3)
-	for _, shutdown := range []func(context.Context) error{mail.Shutdown, web.Shutdown, redirect.Shutdown} {
-		go func() { stopped <- shutdown(last) }()
-	}
 	stopJobs()
-	err = errors.Join(err, <-stopped, <-stopped, <-stopped)
+	err = errors.Join(err, shutdown(last, mail.Shutdown, boxes.Shutdown, web.Shutdown, redirect.Shutdown))
 	select {
 	case <-done:
 	case <-last.Done(): // a job that a relay holds up: it is claimed again at the next start
 		err = errors.Join(err, errors.New("a job was still under way at the end"))
 	}
 	return err
+}
+
+// work carries out jobs until stop; what ends it before goes to ended.
+func (d *doors) work(ctx context.Context, steps map[string]gateway.Step, ended chan<- error) (stop context.CancelFunc, done <-chan struct{}) {
+	ctx, stop = context.WithCancel(context.WithoutCancel(ctx))
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		if err := d.gateway.Run(ctx, steps); err != nil {
+			ended <- err
+		}
+	}()
+	return stop, end
+}
+
+// shutdown ends all servers at once and waits for each.
+func shutdown(ctx context.Context, servers ...func(context.Context) error) error {
+	stopped := make(chan error, len(servers))
+	for _, s := range servers {
+		go func() { stopped <- s(ctx) }()
+	}
+	var all []error
+	for range servers {
+		all = append(all, <-stopped)
+	}
+	return errors.Join(all...)
 }
 
 // open listens on every configured address before any of them is served, so

@@ -51,7 +51,8 @@ func (c *UserAddCmd) Run(ctx context.Context, s *Streams) int {
 }
 
 func (c *UserAddCmd) add(ctx context.Context, db *store.DB, a *account.Accounts, password string) error {
-	if !message.ValidAddress(c.Email) {
+	var ok bool
+	if c.Email, ok = message.CanonicalAddress(c.Email); !ok {
 		return account.ErrAddress
 	}
 	u := store.User{Email: c.Email, Name: c.Name, Language: c.Language, Admin: c.Admin}
@@ -78,7 +79,7 @@ func (c *UserAddCmd) claim(ctx context.Context, db *store.DB, a *account.Account
 	if c.Admin {
 		return errors.New("the address belongs to a guest, who cannot be made an administrator")
 	}
-	token, err := a.BeginRegistration(ctx, c.Email, c.Language, "")
+	token, err := a.BeginRegistration(ctx, account.Mailing{Address: c.Email, Language: c.Language})
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,8 @@ func (c *UserPasswdCmd) Run(ctx context.Context, s *Streams) int {
 		return s.fail(err)
 	}
 	defer db.Close()
-	u, err := db.UserByAddress(ctx, c.Email)
+	address, _ := message.CanonicalAddress(c.Email)
+	u, err := db.UserByAddress(ctx, address)
 	if err == nil && !u.Claimed {
 		err = errors.New("a guest, who has no password; user add makes it an account")
 	}

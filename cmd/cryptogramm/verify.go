@@ -29,9 +29,10 @@ type VerifyCmd struct {
 	Trust         []string  `help:"Trust anchors: a PEM or DER file, or a folder of them. Nothing is trusted without." placeholder:"F|DIR"`
 	Intermediates []string  `help:"File of intermediate certificates." placeholder:"FILE"`
 	CRL           []string  `help:"Revocation list, PEM or DER." name:"crl" placeholder:"FILE"`
+	OCSP          []string  `help:"OCSP response, DER or PEM." name:"ocsp" placeholder:"FILE"`
 	At            time.Time `help:"Judge as of this moment (RFC 3339) instead of now." placeholder:"TIME"`
 	Content       string    `help:"The file that a detached signature was made for; by default FILE without its extension." placeholder:"FILE"`
-	File          string    `arg:"" help:"Letter (.eml), signature or certificate; - reads standard input."`
+	File          string    `arg:"" help:"Letter (.eml), signature, certificate or evidence file; - reads standard input."`
 }
 
 // Run verifies and prints.
@@ -54,7 +55,7 @@ func (c *VerifyCmd) verify(ctx context.Context, s *Streams) (rem.Finding, error)
 	if c.At.IsZero() {
 		c.At = time.Now()
 	}
-	trust, err := c.trustStore(ctx)
+	verifier, err := c.newVerifier(ctx)
 	if err != nil {
 		return rem.Finding{}, err
 	}
@@ -64,7 +65,7 @@ func (c *VerifyCmd) verify(ctx context.Context, s *Streams) (rem.Finding, error)
 	}
 	defer in.Close()
 	v := verification{
-		VerifyCmd: c, input: in, verifier: &signer.Verifier{Trust: trust},
+		VerifyCmd: c, input: in, verifier: verifier,
 		log: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	kind, err := in.kind()
@@ -73,6 +74,8 @@ func (c *VerifyCmd) verify(ctx context.Context, s *Streams) (rem.Finding, error)
 		return rem.Finding{}, err
 	case c.Content != "" || kind == isSignatureFile:
 		return v.signature(ctx)
+	case kind == isEvidence:
+		return v.evidence()
 	case kind == isCertificate:
 		return v.certificate(ctx)
 	}
@@ -112,9 +115,14 @@ func (v *verification) letter(ctx context.Context) (rem.Finding, error) {
 	for _, a := range l.From {
 		party.Addresses = append(party.Addresses, a.Mailbox)
 	}
-	f := judge.Judge(ctx, l, judge.Request{
-		Verifier: v.verifier, Party: party, Policy: rem.Policy{DocumentSigner: "any"}, Now: v.At, Log: v.log,
+	f, err := v.withStored(ctx, func() rem.Finding {
+		return judge.Judge(ctx, l, judge.Request{
+			Verifier: v.verifier, Party: party, Policy: rem.Policy{DocumentSigner: "any"}, Now: v.At, Log: v.log,
+		})
 	})
+	if err != nil {
+		return rem.Finding{}, err
+	}
 	for i := range f.Signatures {
 		if converted {
 			f.Signatures[i].Checks = append(f.Signatures[i].Checks, rem.Check{
@@ -130,7 +138,10 @@ func (v *verification) letter(ctx context.Context) (rem.Finding, error) {
 func (v *verification) signature(ctx context.Context) (rem.Finding, error) {
 	req := judge.FileRequest{Verifier: v.verifier, Now: v.At, Log: v.log, Name: v.name, Signature: v.source()}
 	if v.Content == "" {
-		f := judge.Files(ctx, req)
+		f, err := v.files(ctx, req)
+		if err != nil {
+			return rem.Finding{}, err
+		}
 		beside := strings.TrimSuffix(v.VerifyCmd.File, filepath.Ext(v.VerifyCmd.File))
 		if f.Reason != rem.ReasonNoContent || v.VerifyCmd.File == stdinName || beside == v.VerifyCmd.File || !isFile(beside) {
 			return f, nil
@@ -142,7 +153,11 @@ func (v *verification) signature(ctx context.Context) (rem.Finding, error) {
 	}
 	req.ContentName = filepath.Base(v.Content)
 	req.Content = func() (io.ReadCloser, error) { return os.Open(v.Content) }
-	return judge.Files(ctx, req), nil
+	return v.files(ctx, req)
+}
+
+func (v *verification) files(ctx context.Context, req judge.FileRequest) (rem.Finding, error) {
+	return v.withStored(ctx, func() rem.Finding { return judge.Files(ctx, req) })
 }
 
 // certificate judges the first certificate of the file; the others may be its

@@ -69,6 +69,7 @@ const (
 	isLetter inputKind = iota
 	isSignatureFile
 	isCertificate
+	isEvidence
 )
 
 // kind looks at the first octets and at the name. A DER SEQUENCE is a
@@ -80,6 +81,9 @@ func (i *input) kind() (inputKind, error) {
 		return 0, err
 	}
 	head = bytes.TrimLeft(bytes.TrimPrefix(head[:n], []byte("\ufeff")), " \t\r\n")
+	if bytes.HasPrefix(head, []byte("{")) { // nothing else is JSON
+		return isEvidence, nil
+	}
 	if label, ok := bytes.CutPrefix(head, []byte("-----BEGIN ")); ok {
 		label, _, _ = bytes.Cut(label, []byte("-----"))
 		if strings.HasSuffix(string(label), "CERTIFICATE") {

@@ -10,14 +10,16 @@ import (
 	"strings"
 
 	"cryptogramm.ru/cryptogramm/gateway"
+	"cryptogramm.ru/cryptogramm/signer"
 	"cryptogramm.ru/cryptogramm/signer/pki"
 )
 
-// trustMaterial is what a trust store is made of.
+// trustMaterial is what a trust store is made of, and OCSP responses.
 type trustMaterial struct {
 	anchors       []pki.Anchor
 	intermediates []*pki.Certificate
 	crls          []*pki.CRL
+	ocsps         []*pki.OCSPResponse
 }
 
 // trustSource gives material; sources are joined in their order.
@@ -28,14 +30,17 @@ func (c *VerifyCmd) trustSources() []trustSource {
 	return []trustSource{c.trustOfInstallation, c.trustOfFlags}
 }
 
-func (c *VerifyCmd) trustStore(ctx context.Context) (*pki.TrustStore, error) {
+// newVerifier judges offline, by what the sources give.
+func (c *VerifyCmd) newVerifier(ctx context.Context) (*signer.Verifier, error) {
 	var m trustMaterial
 	for _, source := range c.trustSources() {
 		if err := source(ctx, &m); err != nil {
 			return nil, err
 		}
 	}
-	return pki.NewTrustStore(m.anchors, m.intermediates, m.crls), nil
+	return &signer.Verifier{
+		Trust: pki.NewTrustStore(m.anchors, m.intermediates, m.crls), Given: signer.Material{OCSPs: m.ocsps},
+	}, nil
 }
 
 // trustOfInstallation takes over what an installation trusts, when one is
@@ -55,7 +60,7 @@ func (c *VerifyCmd) trustOfInstallation(ctx context.Context, m *trustMaterial) e
 	return errors.Join(err, db.Close())
 }
 
-// trustOfFlags reads --trust, --intermediates and --crl.
+// trustOfFlags reads --trust, --intermediates, --crl and --ocsp.
 func (c *VerifyCmd) trustOfFlags(_ context.Context, m *trustMaterial) error {
 	for _, path := range c.Trust {
 		if err := m.addTrust(path); err != nil {
@@ -73,6 +78,17 @@ func (c *VerifyCmd) trustOfFlags(_ context.Context, m *trustMaterial) error {
 		if err := m.addCRLs(path); err != nil {
 			return fmt.Errorf("--crl: %w", err)
 		}
+	}
+	for _, path := range c.OCSP {
+		b, err := readSmall(path, maxTrustFile)
+		if err != nil {
+			return fmt.Errorf("--ocsp: %w", err)
+		}
+		list, err := pki.ParseOCSPResponses(b)
+		if err != nil {
+			return fmt.Errorf("--ocsp: %s: %w", path, err)
+		}
+		m.ocsps = append(m.ocsps, list...)
 	}
 	return nil
 }

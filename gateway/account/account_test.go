@@ -180,7 +180,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	u := f.user(t, "anna@one.test")
 	f.login(t, "192.0.2.1", "anna@one.test", wrong)
 	f.login(t, "192.0.2.1", secret, wrong) // typed into the wrong field
-	token, err := f.BeginRegistration(t.Context(), "bob@far.test", "en", "192.0.2.1")
+	token, err := f.BeginRegistration(t.Context(), Mailing{Address: "bob@far.test", Language: "en", Peer: "192.0.2.1"})
 	if err != nil || token == "" {
 		t.Fatal(token, err)
 	}

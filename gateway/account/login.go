@@ -191,7 +191,7 @@ func (a *Accounts) gate(ctx context.Context, key string) (open func(), err error
 func (a *Accounts) slot(ctx context.Context) (release func(), err error) {
 	select {
 	case a.slots <- struct{}{}:
-		return func() { <-a.slots }, nil
+		return func() { collect(); <-a.slots }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

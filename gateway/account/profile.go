@@ -25,6 +25,12 @@ func (a *Accounts) SetLanguage(ctx context.Context, u *store.User, language stri
 	return errLanguage
 }
 
+// SetReceiptsOutside says whether receipts also go to the user's own mailbox
+// elsewhere, his first address.
+func (a *Accounts) SetReceiptsOutside(ctx context.Context, userID string, on bool) error {
+	return a.DB.SetReceiptsOutside(ctx, userID, on)
+}
+
 // RemoveCertificate ends the binding of a certificate to a user. What was
 // accepted under it stays. store.ErrNotFound when he has no such certificate.
 func (a *Accounts) RemoveCertificate(ctx context.Context, userID string, certificate rem.Digest) error {

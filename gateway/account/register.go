@@ -13,6 +13,7 @@ import (
 // Kinds of one-time tokens, and how long they last.
 const (
 	kindRegister  = "register"
+	kindReset     = "reset"
 	kindChallenge = "challenge"
 
 	challengeLife = time.Hour
@@ -21,43 +22,63 @@ const (
 // RegistrationLife is how long a registration link works.
 const RegistrationLife = 24 * time.Hour
 
-// Registrations per quarter of an hour: each one is a mail to somebody.
+// Links mailed per quarter of an hour, of any kind: each one is a mail to
+// somebody.
 const (
-	registrationsAddress = 3
-	registrationsPeer    = 20
+	mailingsAddress = 3
+	mailingsPeer    = 20
 )
 
-// BeginRegistration makes the token that the caller mails to address: who
+// Mailing asks for a link to be mailed to an address.
+type Mailing struct {
+	Address  string
+	Language string // of the page it was asked on
+	Peer     string // IP address of the client, as in Login; "" for the operator
+	Secret   string // 43 characters that only the mail will hold; "": made here
+}
+
+// BeginRegistration makes the token that the caller mails to the address: who
 // holds it owns the mailbox. It is "" when no mail is due, because the address
 // was mailed enough; the answer to the client must look the same then.
 //
 // An address with a claimed account is treated like any other, so that neither
 // answer nor timing tells who has one: its owner alone learns it, from the page
 // behind his link. ErrAddress; ErrThrottled when the peer asks too often.
-func (a *Accounts) BeginRegistration(ctx context.Context, address, language, peer string) (token string, err error) {
-	if !plausible(address) {
+func (a *Accounts) BeginRegistration(ctx context.Context, m Mailing) (token string, err error) {
+	return a.begin(ctx, m, store.Token{Kind: kindRegister, Subject: m.Address, Data: m.Language, Expires: a.now().Add(RegistrationLife)})
+}
+
+// begin keeps a token for a mailing, within the budgets of address and peer.
+func (a *Accounts) begin(ctx context.Context, m Mailing, t store.Token) (secret string, err error) {
+	if !plausible(m.Address) {
 		return "", ErrAddress
 	}
-	if p := peerKey(peer); p != "" {
-		if over, err := a.spend(ctx, "registration:"+p, registrationsPeer); err != nil {
+	if m.Secret == "" {
+		m.Secret = newSecret()
+	}
+	if len(m.Secret) != secretLen {
+		return "", errSecret
+	}
+	if p := peerKey(m.Peer); p != "" {
+		if over, err := a.spend(ctx, "mailing:"+p, mailingsPeer); err != nil {
 			return "", err
 		} else if over {
 			return "", ErrThrottled
 		}
 	}
-	over, err := a.spend(ctx, "registration:"+accountKey(address), registrationsAddress)
+	over, err := a.spend(ctx, "mailing:"+accountKey(m.Address), mailingsAddress)
 	if err != nil || over {
 		return "", err
 	}
-	token = newSecret()
-	err = a.DB.AddToken(ctx, store.Token{
-		Hash: digest(token), Kind: kindRegister, Subject: address, Data: language, Expires: a.now().Add(RegistrationLife),
-	})
-	if err != nil {
+	t.Hash = digest(m.Secret)
+	if err := a.DB.AddToken(ctx, t); err != nil {
 		return "", err
 	}
-	return token, nil
+	return m.Secret, nil
 }
+
+// errSecret is a caller's mistake.
+var errSecret = errors.New("a link's secret has another length")
 
 // spend counts one use of key and says whether the window's limit is over.
 func (a *Accounts) spend(ctx context.Context, key string, limit int) (over bool, err error) {
@@ -97,7 +118,7 @@ func (a *Accounts) Registration(ctx context.Context, token string) (address, lan
 // Claim makes the account, or claims the one that a guest had under the
 // address, and ends the guest's sessions. ErrToken, ErrPassword, ErrClaimed.
 func (a *Accounts) Claim(ctx context.Context, c Claim) (*store.User, error) {
-	hash, err := a.claimHash(ctx, c)
+	hash, err := a.redeemHash(ctx, kindRegister, c.Token, c.Password)
 	if err != nil {
 		return nil, err
 	}
@@ -119,25 +140,25 @@ func (a *Accounts) Claim(ctx context.Context, c Claim) (*store.User, error) {
 	return u, a.fresh(ctx, u)
 }
 
-// claimHash hashes the password of a claim. Claims by one token take turns, and
-// the token is looked at before the costly work: a link that is posted a
-// hundred times at once costs one hash, not a hundred.
-func (a *Accounts) claimHash(ctx context.Context, c Claim) (string, error) {
-	if _, err := a.token(ctx, kindRegister, c.Token); err != nil {
+// redeemHash hashes the password that comes with a token. Uses of one token
+// take turns, and it is looked at before the costly work: a link that is posted
+// a hundred times at once costs one hash, not a hundred.
+func (a *Accounts) redeemHash(ctx context.Context, kind, token, password string) (string, error) {
+	if _, err := a.token(ctx, kind, token); err != nil {
 		return "", err
 	}
-	if err := CheckPassword(c.Password); err != nil {
+	if err := CheckPassword(password); err != nil {
 		return "", err
 	}
-	release, err := a.turn(ctx, c.Token)
+	release, err := a.turn(ctx, token)
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	if _, err := a.token(ctx, kindRegister, c.Token); err != nil { // used while we waited
+	if _, err := a.token(ctx, kind, token); err != nil { // used while we waited
 		return "", err
 	}
-	return a.cost.encode(c.Password), nil
+	return a.cost.encode(password), nil
 }
 
 // token looks a secret up without using it. ErrToken.

@@ -65,7 +65,7 @@ func TestRegistration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := f.BeginRegistration(ctx, "bob@far.test", "en", "192.0.2.1")
+	token, err := f.BeginRegistration(ctx, Mailing{Address: "bob@far.test", Language: "en", Peer: "192.0.2.1"})
 	if err != nil || len(token) != secretLen {
 		t.Fatal(token, err)
 	}
@@ -87,7 +87,7 @@ func TestRegistration(t *testing.T) {
 
 	// A claimed address is mailed like any other, and only its owner learns why
 	// that link leads nowhere.
-	token, err = f.BeginRegistration(ctx, "bob@far.test", "en", "192.0.2.1")
+	token, err = f.BeginRegistration(ctx, Mailing{Address: "bob@far.test", Language: "en", Peer: "192.0.2.1"})
 	if err != nil || len(token) != secretLen {
 		t.Errorf("registration of a claimed address: %q, %v", token, err)
 	}
@@ -96,13 +96,13 @@ func TestRegistration(t *testing.T) {
 	_, err = f.Claim(ctx, Claim{Token: token, Name: "Eve", Password: wrong})
 	wantErr(t, "claiming a claimed address", err, ErrClaimed)
 	wantErr(t, "the old password", f.login(t, "192.0.2.1", "bob@far.test", secret), nil)
-	_, err = f.BeginRegistration(ctx, "nobody", "en", "192.0.2.1")
+	_, err = f.BeginRegistration(ctx, Mailing{Address: "nobody", Language: "en", Peer: "192.0.2.1"})
 	wantErr(t, "bad address", err, ErrAddress)
 }
 
 func TestRegistrationExpires(t *testing.T) {
 	f := setup(t)
-	token, err := f.BeginRegistration(t.Context(), "bob@far.test", "", "192.0.2.1")
+	token, err := f.BeginRegistration(t.Context(), Mailing{Address: "bob@far.test", Language: "", Peer: "192.0.2.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestRegistrationLimits(t *testing.T) {
 	f := setup(t)
 	sent := 0
 	for range 10 {
-		token, err := f.BeginRegistration(t.Context(), "bob@far.test", "", "192.0.2.1")
+		token, err := f.BeginRegistration(t.Context(), Mailing{Address: "bob@far.test", Language: "", Peer: "192.0.2.1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,22 +128,22 @@ func TestRegistrationLimits(t *testing.T) {
 			sent++
 		}
 	}
-	if sent != registrationsAddress {
+	if sent != mailingsAddress {
 		t.Errorf("%d mails to one address", sent)
 	}
-	for range registrationsPeer - 10 {
-		if _, err := f.BeginRegistration(t.Context(), "eve@far.test", "", "192.0.2.1"); err != nil {
+	for range mailingsPeer - 10 {
+		if _, err := f.BeginRegistration(t.Context(), Mailing{Address: "eve@far.test", Language: "", Peer: "192.0.2.1"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, err := f.BeginRegistration(t.Context(), "dan@far.test", "", "192.0.2.1")
+	_, err := f.BeginRegistration(t.Context(), Mailing{Address: "dan@far.test", Language: "", Peer: "192.0.2.1"})
 	wantErr(t, "peer", err, ErrThrottled)
 	wantErr(t, "logins have their own budget", f.login(t, "192.0.2.1", "bob@far.test", wrong), ErrDenied)
 }
 
 func TestClaimOnce(t *testing.T) {
 	f := setup(t)
-	token, err := f.BeginRegistration(t.Context(), "bob@far.test", "", "192.0.2.1")
+	token, err := f.BeginRegistration(t.Context(), Mailing{Address: "bob@far.test", Language: "", Peer: "192.0.2.1"})
 	if err != nil {
 		t.Fatal(err)
 	}

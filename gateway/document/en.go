@@ -68,6 +68,7 @@ func english() *words {
 		Bindings:        map[string]string{"address": "yes: the certificate names the sender's e-mail address", "registered": "yes: the certificate is registered to the sender's account"},
 		Events:          englishEvents(),
 		Grades:          englishGrades(),
+		Receipt:         englishReceipt(),
 		Reports:         map[string]string{"notice-not-delivered": "The mail with the link could not be delivered."},
 		SignerRules:     map[string]string{"": "One signer of each document has to be the sender.", "sender": "One signer of each document has to be the sender.", "any": "Every document has to be signed, by anybody with a trusted certificate."},
 		RevocationRules: map[string]string{"": "Not passed.", "hard": "Not passed.", "soft": "Accepted and noted as not decided."},
@@ -180,6 +181,7 @@ func englishEvents() map[rem.Event]string {
 	return map[rem.Event]string{
 		rem.SubmissionAcceptance:             "Letter accepted from the sender",
 		rem.SubmissionRejection:              "Letter refused to the sender",
+		rem.SignatureRecheck:                 "Signatures checked again: revocation was unknown at acceptance",
 		rem.NotificationForAcceptance:        "Recipient notified",
 		rem.NotificationForAcceptanceFailure: "Notice could not be delivered",
 		rem.ConsignmentAcceptance:            "Consignment accepted by the recipient",

@@ -68,15 +68,20 @@ func (w *words) recipient(i int, r ReportRecipient) card {
 		c.Lead = w.NoEvents
 		return c
 	}
-	c.Tone = eventTone(r.Events[len(r.Events)-1].Event)
+	c.Tone = eventTone(r.Events[len(r.Events)-1])
 	for _, e := range r.Events {
 		c.Events = append(c.Events, w.event(e))
 	}
 	return c
 }
 
-func eventTone(e rem.Event) tone {
-	switch e {
+func eventTone(e ReportEvent) tone {
+	switch e.Event {
+	case rem.SignatureRecheck:
+		if e.Reason == "" {
+			return good
+		}
+		return bad
 	case rem.ContentHandover, rem.RecipientVerification, rem.ConsignmentAcceptance:
 		return good
 	case rem.NotificationForAcceptanceFailure, rem.AcceptanceRejectionExpiry:
@@ -86,7 +91,7 @@ func eventTone(e rem.Event) tone {
 }
 
 func (w *words) event(e ReportEvent) event {
-	out := event{Time: w.when(e.Time), Title: or(w.Events, e.Event), Tone: eventTone(e.Event)}
+	out := event{Time: w.when(e.Time), Title: or(w.Events, e.Event), Tone: eventTone(e)}
 	grade := row{}
 	if g, ok := w.Grades[e.Grade]; ok {
 		grade = row{Label: w.Grade, Value: g.Short, Note: g.Long}
@@ -97,10 +102,13 @@ func (w *words) event(e ReportEvent) event {
 	if v, ok := w.Verdicts[rem.Verdict(e.Detail)]; ok && e.Event == rem.RecipientVerification {
 		detail = row{Label: w.CheckedResult, Value: v.Short}
 	}
+	if e.Event == rem.SignatureRecheck && e.Reason == "" {
+		detail = row{Label: w.CheckedResult, Value: w.Verdicts[rem.Passed].Short}
+	}
 	list := []row{
 		{Label: w.By, Value: e.By, Outside: true},
 		grade,
-		{Label: w.Reason, Value: or(w.Reports, e.Reason), Outside: true},
+		{Label: w.Reason, Value: w.reason(e), Outside: true},
 		detail,
 	}
 	if e.Certificate != nil {
@@ -111,6 +119,15 @@ func (w *words) event(e ReportEvent) event {
 		row{Label: w.Evidence, Value: e.Evidence, Mono: true, Outside: true})
 	out.Rows = rows(list...)
 	return out
+}
+
+// reason is a mail system's word, or for what was found of signatures a row of
+// the verdict table.
+func (w *words) reason(e ReportEvent) string {
+	if text, ok := w.Reasons[rem.Reason(e.Reason)]; ok && e.Event == rem.SignatureRecheck {
+		return text
+	}
+	return or(w.Reports, e.Reason)
 }
 
 // shortSignatures names each signature with its answer; every check of it is

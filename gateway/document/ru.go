@@ -69,6 +69,7 @@ func russian() *words {
 		Bindings:        map[string]string{"address": "да: в сертификате указан адрес отправителя", "registered": "да: сертификат зарегистрирован за учётной записью отправителя"},
 		Events:          russianEvents(),
 		Grades:          russianGrades(),
+		Receipt:         russianReceipt(),
 		Reports:         map[string]string{"notice-not-delivered": "Письмо со ссылкой доставить не удалось."},
 		SignerRules:     map[string]string{"": "Одна из подписей под каждым документом должна принадлежать отправителю.", "sender": "Одна из подписей под каждым документом должна принадлежать отправителю.", "any": "Каждый документ должен быть подписан любым лицом, чей сертификат вызывает доверие."},
 		RevocationRules: map[string]string{"": "Проверка не пройдена.", "hard": "Проверка не пройдена.", "soft": "Принимается с отметкой «не определено»."},
@@ -181,6 +182,7 @@ func russianEvents() map[rem.Event]string {
 	return map[rem.Event]string{
 		rem.SubmissionAcceptance:             "Письмо принято от отправителя",
 		rem.SubmissionRejection:              "Письмо отклонено",
+		rem.SignatureRecheck:                 "Подписи проверены повторно: при приёме не было известно, не отозваны ли сертификаты",
 		rem.NotificationForAcceptance:        "Получатель уведомлён",
 		rem.NotificationForAcceptanceFailure: "Уведомление доставить не удалось",
 		rem.ConsignmentAcceptance:            "Получатель принял отправление",

@@ -64,6 +64,7 @@ type words struct {
 	SignerRules     map[string]string // Policy.DocumentSigner
 	RevocationRules map[string]string // Policy.Revocation
 	Open            map[string]string // what may stay unsigned, in the judge's words
+	Receipt         receiptWords
 }
 
 // sentence is a short answer and what it means.

@@ -80,7 +80,7 @@ func TestVocabulary(t *testing.T) {
 		rem.ReasonNoContent, rem.ReasonFrom, rem.ReasonRevocationUnknown, rem.ReasonUnsigned, rem.ReasonEncrypted, rem.ReasonMalformed,
 	}
 	events := []rem.Event{
-		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
+		rem.SubmissionAcceptance, rem.SubmissionRejection, rem.SignatureRecheck, rem.NotificationForAcceptance, rem.NotificationForAcceptanceFailure,
 		rem.ConsignmentAcceptance, rem.ContentHandover, rem.AcceptanceRejectionExpiry, rem.RecipientVerification,
 	}
 	for _, w := range []*words{russian(), english()} {

@@ -69,11 +69,10 @@ func (j *judgement) forgetPlaces() {
 func Certificate(ctx context.Context, c *pki.Certificate, others []*pki.Certificate, r FileRequest) rem.Finding {
 	q := Request{Verifier: r.Verifier, Now: r.Now, Log: r.Log}
 	return guarded(ctx, q, func(j *judgement) error {
-		trust := j.Verifier.Trust
-		if trust == nil {
-			trust = pki.NewTrustStore(nil, nil, nil)
+		path, _, err := j.Verifier.Path(j.ctx, pki.PathRequest{Leaf: c, Extra: others, At: j.Now, Effort: j.effort})
+		if err != nil {
+			return err
 		}
-		path := trust.Validate(pki.PathRequest{Leaf: c, Extra: others, At: j.Now, ExtKeyUsages: j.Verifier.ExtKeyUsages})
 		sig := rem.Signature{
 			Format: "X.509", BestTime: j.Now, Checks: checks(path.Checks), Covers: []string{},
 			Indication: string(path.Verdict.Indication), SubIndication: string(path.Verdict.SubIndication),

@@ -33,6 +33,7 @@ type Request struct {
 	Party    rem.Party      // whom a signer has to be
 	Policy   rem.Policy     // DocumentSigner "any" asks of files only that they are signed
 	Now      time.Time      // the moment at which certificates have to be valid
+	StatusAt time.Time      // the moment whose lists and answers on revocation count; zero: Now
 	Limits   message.Limits // for letters within signatures and for all parts together; zero: message.DefaultLimits
 	TempDir  string         // where contents of opaque signatures over 1 MiB go; "": the system's
 	Log      *slog.Logger   // for panics; nil: slog.Default

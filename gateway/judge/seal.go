@@ -30,7 +30,7 @@ func (j *judgement) verify(s *seal, job signer.Job) error {
 	if !j.spend() {
 		return nil
 	}
-	job.Signature, job.At, job.Effort = armoured(job.Signature), j.Now, j.effort
+	job.Signature, job.At, job.StatusAt, job.Effort = armoured(job.Signature), j.Now, j.StatusAt, j.effort
 	report, err := j.Verifier.Verify(j.ctx, job)
 	switch {
 	case err == nil:
@@ -105,6 +105,7 @@ func (j *judgement) record(s *seal, v signer.Validation, raw []byte) {
 		sig.AnchorKind = string(v.Anchor.Kind)
 	}
 	j.append(s, sig)
+	j.use(v)
 	s.validations = append(s.validations, v)
 	if v.Verdict != pki.Passed() {
 		j.objections = append(j.objections, j.against(s, v)...)

@@ -3,10 +3,12 @@ package message
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// Address is a mailbox (RFC 5322 §3.4): Mailbox is "local@domain", Name the
-// display name, decoded; outside text.
+// Address is a mailbox (RFC 5322 §3.4): Mailbox is "local@domain" as
+// CanonicalAddress has it, Name the display name, decoded; outside text.
 type Address struct{ Name, Mailbox string }
 
 // Label is the display name, or "" for one that holds an address of its own:
@@ -20,18 +22,22 @@ func (a Address) Label() string {
 
 // ValidAddress reports whether s is an address as accounts and envelopes may
 // have it: RFC 5321 §4.1.2 with a dot-string for the local part and a domain
-// of letters, digits and hyphens. No quoted strings, no address literals, no
-// octet outside ASCII; an internationalized domain is written in A-labels. And
-// nothing that a careless reader of our headers would decode (RFC 2047).
+// of letters, digits and hyphens, both extended by RFC 6531. No quoted strings,
+// no address literals. And nothing that a careless reader of our headers would
+// decode (RFC 2047). CanonicalAddress is the form to keep it in.
 func ValidAddress(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && len(s) <= 254 && len(local) <= 64 && isDotAtom(local) && decodeWords(local) == local && validDomain(domain)
+	_, ok := CanonicalAddress(s)
+	return ok
 }
 
-// isDotAtom is dot-atom-text of RFC 5322 §3.2.3.
+// isDotAtom is dot-atom-text of RFC 5322 §3.2.3 as RFC 6532 §3.2 extends it.
+// No atom begins with a mark, which would fall on the character before it.
 func isDotAtom(s string) bool {
 	for _, atom := range strings.Split(s, ".") {
-		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool { return !isAtext(r) }) {
+		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool { return !isAtext(r) && !beyondASCII(r) }) {
+			return false
+		}
+		if first, _ := utf8.DecodeRuneInString(atom); unicode.Is(unicode.M, first) {
 			return false
 		}
 	}
@@ -168,17 +174,18 @@ func skipQuoted(s string) int {
 func parseMailbox(s string) (Address, bool) {
 	open := indexOutside(s, '<')
 	if open < 0 {
-		spec := dropComments(s)
-		return Address{Mailbox: spec}, ValidAddress(spec)
+		spec, ok := CanonicalAddress(dropComments(s))
+		return Address{Mailbox: spec}, ok
 	}
 	phrase := s[:open]
 	spec, tail, closed := strings.Cut(s[open+1:], ">")
 	spec = strings.Trim(spec, " \t")
 	name, ok := phraseText(phrase)
-	if !ok || !closed || dropComments(tail) != "" || !ValidAddress(spec) {
+	mailbox, valid := CanonicalAddress(spec)
+	if !ok || !closed || dropComments(tail) != "" || !valid {
 		return Address{}, false
 	}
-	return Address{Name: name, Mailbox: spec}, true
+	return Address{Name: name, Mailbox: mailbox}, true
 }
 
 func indexOutside(s string, c byte) int {

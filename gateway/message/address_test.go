@@ -16,7 +16,7 @@ func TestValidAddress(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "a", "@", "a@", "@b.test", ".a@b.test", "a.@b.test", "a..b@c.test", "a@b@c.test", `"a b"@c.test`, "a b@c.test", "a@[127.0.0.1]",
-		"a@127.0.0.1", "a@-b.test", "a@b-.test", "a@b..test", "a@b.test.", "a@b_c.test", "é@b.test", "a@é.test", "a@b.test\r\nBcc: c@d.test", "a@b.test\x00", "<a@b.test>", "a@b.test ",
+		"a@127.0.0.1", "a@-b.test", "a@b-.test", "a@b..test", "a@b.test.", "a@b_c.test", "a@b.test\r\nBcc: c@d.test", "a@b.test\x00", "<a@b.test>", "a@b.test ",
 		"a,b@c.test", "=?utf-8?q?=0d=0a?=@b.test", label + "xx@b.test", "a@" + label + "x.test", "a@" + strings.Repeat("a.", 126) + "ab"} {
 		if ValidAddress(s) {
 			t.Errorf("%q is accepted", s)

@@ -40,6 +40,19 @@ type Attachment struct {
 // Content-Transfer-Encoding. ErrHeaderValue for a value that could become
 // anything else, or an address, id, date or body that is missing.
 func Compose(m Mail) ([]byte, error) {
+	header, err := m.header()
+	if err != nil {
+		return nil, err
+	}
+	body, err := m.content(textEntity)
+	if err != nil {
+		return nil, err
+	}
+	return append(header, body...), nil
+}
+
+// header is every field of the letter but those of its entity.
+func (m Mail) header() ([]byte, error) {
 	var w fieldWriter
 	if len(m.To) == 0 || m.Date.IsZero() || m.Text == "" && m.HTML == "" {
 		return nil, fmt.Errorf("%w: a letter needs To, Date and a text", ErrHeaderValue)
@@ -65,21 +78,17 @@ func Compose(m Mail) ([]byte, error) {
 	}
 	w.text("Content-Language", m.Language)
 	w.text("MIME-Version", "1.0")
-	body, err := m.content()
-	if err != nil {
-		return nil, err
-	}
-	return append(w.b.Bytes(), body...), w.err
+	return w.b.Bytes(), w.err
 }
 
 // content is the entity of the letter: Content-* fields, blank line, body.
-func (m Mail) content() ([]byte, error) {
+func (m Mail) content(text func(subtype, text string) []byte) ([]byte, error) {
 	var alternatives [][]byte
 	if m.Text != "" {
-		alternatives = append(alternatives, textEntity("plain", m.Text))
+		alternatives = append(alternatives, text("plain", m.Text))
 	}
 	if m.HTML != "" {
-		alternatives = append(alternatives, textEntity("html", m.HTML))
+		alternatives = append(alternatives, text("html", m.HTML))
 	}
 	body := alternatives[0]
 	if len(alternatives) > 1 {
@@ -104,10 +113,7 @@ var lineEnds = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
 // textEntity writes text as it is when that is 7-bit lines, else
 // quoted-printable: a link stays in sight either way.
 func textEntity(subtype, text string) []byte {
-	text = lineEnds.Replace(strings.ToValidUTF8(text, "\uFFFD"))
-	if !strings.HasSuffix(text, "\r\n") {
-		text += "\r\n"
-	}
+	text = mailText(text)
 	var b bytes.Buffer
 	b.Grow(2*len(text) + 100)
 	b.WriteString("Content-Type: text/" + subtype + "; charset=utf-8\r\n")
@@ -116,6 +122,22 @@ func textEntity(subtype, text string) []byte {
 		return b.Bytes()
 	}
 	b.WriteString("Content-Transfer-Encoding: quoted-printable\r\n\r\n")
+	b.Write(quotedPrintable(text))
+	return b.Bytes()
+}
+
+// mailText is text of valid UTF-8 whose every line ends with CRLF.
+func mailText(text string) string {
+	text = lineEnds.Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	if !strings.HasSuffix(text, "\r\n") {
+		text += "\r\n"
+	}
+	return text
+}
+
+func quotedPrintable(text string) []byte {
+	var b bytes.Buffer
+	b.Grow(2 * len(text))
 	q := quotedprintable.NewWriter(&b) // a bytes.Buffer does not fail
 	_, _ = q.Write([]byte(text))
 	_ = q.Close()
@@ -136,7 +158,7 @@ func sevenBit(text string) bool {
 // same each time and none of them can hold it.
 func multipartEntity(subtype string, parts [][]byte) []byte {
 	h := sha256.New()
-	size := 200
+	size := 300
 	for _, p := range parts {
 		h.Write(p)
 		size += len(p) + 50
@@ -144,7 +166,7 @@ func multipartEntity(subtype string, parts [][]byte) []byte {
 	boundary := "=_" + hex.EncodeToString(h.Sum(nil)[:16])
 	var b bytes.Buffer
 	b.Grow(size)
-	fmt.Fprintf(&b, "Content-Type: multipart/%s;\r\n boundary=\"%s\"\r\n\r\n", subtype, boundary)
+	b.WriteString("Content-Type: multipart/" + subtype + ";\r\n boundary=\"" + boundary + "\"\r\n\r\n")
 	for _, p := range parts {
 		b.WriteString("--" + boundary + "\r\n")
 		b.Write(p)
@@ -168,13 +190,19 @@ func (a Attachment) entity() ([]byte, error) {
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Content-Type: %s/%s\r\nContent-Disposition: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n", kind, sub, disposition)
-	text := base64.StdEncoding.EncodeToString(a.Content)
+	writeBase64(&b, a.Content)
+	return b.Bytes(), nil
+}
+
+// writeBase64 writes lines of 76 letters (RFC 2045 §6.8).
+func writeBase64(b *bytes.Buffer, content []byte) {
+	text := base64.StdEncoding.EncodeToString(content)
+	b.Grow(len(text) + len(text)/38 + 4)
 	for len(text) > 76 {
 		b.WriteString(text[:76] + "\r\n")
 		text = text[76:]
 	}
 	b.WriteString(text + "\r\n")
-	return b.Bytes(), nil
 }
 
 // fileName keeps readers from decoding encoded words in a quoted name.

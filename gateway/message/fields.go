@@ -13,8 +13,11 @@ import (
 // maxOwnHeader bounds the header of a letter that we write, in octets.
 const maxOwnHeader = 64 << 10
 
+// maxFieldID bounds a message id in a field of ours, in octets.
+const maxFieldID = 250
+
 // fieldWriter writes header fields: ASCII, folded (RFC 5322 §2.2.3), anything
-// else in encoded words. The first error stays.
+// else in encoded words, mailboxes apart. The first error stays.
 type fieldWriter struct {
 	b   bytes.Buffer
 	err error
@@ -51,11 +54,14 @@ func (w *fieldWriter) text(name, value string) {
 	w.fold(name, encodeText(value))
 }
 
-// addresses writes an address field; nothing for an empty list.
+// addresses writes an address field; nothing for an empty list. A mailbox
+// beyond ASCII stands as it is (RFC 6532), since nothing else can name it: such
+// a letter is sent with SMTPUTF8.
 func (w *fieldWriter) addresses(name string, list ...Address) {
 	var words []string
 	for i, a := range list {
-		if !ValidAddress(a.Mailbox) {
+		spec, ok := CanonicalAddress(a.Mailbox)
+		if !ok {
 			w.fail(name, "has no valid address")
 			return
 		}
@@ -63,7 +69,6 @@ func (w *fieldWriter) addresses(name string, list ...Address) {
 			w.fail(name, "has control characters")
 			return
 		}
-		spec := a.Mailbox
 		if a.Name != "" {
 			words = append(words, encodePhrase(a.Name)...)
 			spec = "<" + spec + ">"
@@ -86,7 +91,7 @@ func (w *fieldWriter) id(name, id string) {
 	if !strings.HasPrefix(id, "<") {
 		id = "<" + id + ">"
 	}
-	if !validMessageID(id) || len(id) > 250 {
+	if !validMessageID(id) || len(id) > maxFieldID {
 		w.fail(name, "is no message id")
 		return
 	}

@@ -112,3 +112,9 @@ func validFieldName(s string) bool {
 	}
 	return s != ""
 }
+
+// Fields cuts a header into its fields; lines that are none are left out.
+func Fields(raw string) Header {
+	h, _ := splitHeader(raw)
+	return h
+}

@@ -1,6 +1,6 @@
 // Package notify writes and sends the gateway's own mail: the notice that
-// brings a recipient his link (S4.7) and the mail that finishes a registration
-// (S3.2a).
+// brings a recipient his link (S4.7) and the mails about people's accounts: to
+// finish a registration (S3.2a), to set a new password, to tell of one.
 //
 // Invariants:
 //
@@ -9,12 +9,14 @@
 //   - What a sender writes about himself, his subject and his file names is
 //     outside text: shown with invisible characters visible, cut to a length,
 //     and never as a link of its own.
-//   - The caller gives the Message-ID, derived from the evidence the mail will
-//     leave; Render adds no chance and no clock, so a mail sent twice is the
-//     same mail.
+//   - The caller gives the Message-ID, derived from the evidence or the job the
+//     mail belongs to; writing and signing (DKIM) add no chance and no clock, so
+//     a mail sent twice is the same mail.
+//   - Signing changes no octet of a mail: one field comes before it.
 //
-// The package keeps no state and decides no retries: a job calls Send again
-// until it succeeds, fails for good (*PermanentError) or grows too old.
+// The package keeps nothing but connections, and decides no retries: a job calls
+// Send again until it succeeds, fails for good (*PermanentError) or grows too
+// old. A mail whose connection broke under way may arrive twice, as the same.
 //
-// Deliberately absent: delivery to the recipients' own servers, DKIM, SMS.
+// Deliberately absent: delivery to the recipients' own servers, SMS.
 package notify

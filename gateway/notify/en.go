@@ -31,5 +31,17 @@ func english() *words {
 		RegisterOnce:       "The link works once.",
 		RegisterUntil:      "It works until %s.",
 		RegisterUnexpected: "If you did not register, do nothing: without the link no account comes about. If you have one already, sign in with your password: the link changes nothing in it.",
+
+		ResetSubject:    "A new password for Cryptogramm",
+		ResetOpening:    "A new password was asked for the Cryptogramm account with this address. To set it, open the link.",
+		NewPassword:     "Set a new password",
+		ResetEnds:       "Once the password is changed you have to sign in again, on the site and in your mail program.",
+		ResetUnexpected: "If you did not ask for it, do nothing: the password stays as it is.",
+
+		ChangedSubject:    "Your Cryptogramm password was changed",
+		ChangedOpening:    "The password of your Cryptogramm account was changed on %s.",
+		AnotherPassword:   "Ask for another password",
+		ChangedEnds:       "All open sessions have ended. Enter the new password in your mail program.",
+		ChangedUnexpected: "If it was you, there is nothing more to do. If not, ask for another password at once, and see who else reads this mail.",
 	}
 }

@@ -18,7 +18,7 @@ type PermanentError struct {
 
 // TemporaryError means that a later try may succeed.
 type TemporaryError struct {
-	Stage string // "connect", "greeting", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA"
+	Stage string // "connect", "greeting", "STARTTLS", "AUTH", "RSET", "MAIL", "RCPT", "DATA"
 	Code  int    // 0 when the relay gave no answer
 	Text  string
 	Err   error
@@ -48,6 +48,12 @@ const maxReply = 300
 // a relay that refuses the connection, our name or our password has to be
 // mended by the operator, and the mail waits for that.
 func classify(ctx context.Context, stage string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, errUnable) {
+		return &PermanentError{Stage: stage, Err: err}
+	}
 	var reply *smtp.SMTPError
 	if !errors.As(err, &reply) {
 		if ctx.Err() != nil {

@@ -78,13 +78,13 @@ func TestOutboxErrors(t *testing.T) {
 	}
 	var permanent *PermanentError
 	for name, c := range map[string]struct {
-		sender Sender
+		sender *Sender
 		id     string
 		want   error
 	}{
-		"nothing configured": {Sender{}, "<a@x>", ErrNoTransport},
-		"no Message-ID":      {Sender{Outbox: dir}, "", ErrMessageID},
-		"a file in the way":  {Sender{Outbox: occupied}, "<a@x>", nil},
+		"nothing configured": {&Sender{}, "<a@x>", ErrNoTransport},
+		"no Message-ID":      {&Sender{Outbox: dir}, "", ErrMessageID},
+		"a file in the way":  {&Sender{Outbox: occupied}, "<a@x>", nil},
 	} {
 		err := c.sender.Send(context.Background(), "a@x.example", "b@x.example", []byte("m"), c.id)
 		if err == nil || c.want != nil && !errors.Is(err, c.want) || errors.As(err, &permanent) {

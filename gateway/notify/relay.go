@@ -1,19 +1,17 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
-
-	"cryptogramm.ru/cryptogramm/gateway/message"
 )
 
 // Security is how the connection to a relay is protected. There is no
@@ -27,7 +25,8 @@ const (
 	ImplicitTLS Security = "tls"
 )
 
-// Relay is the operator's mail server, which takes our mail to the world.
+// Relay is the operator's mail server, which takes our mail to the world. It
+// may be used by many at once and must not be copied.
 type Relay struct {
 	Address  string // host:port
 	Security Security
@@ -36,6 +35,9 @@ type Relay struct {
 	Password string
 	Hello    string        // our name in EHLO; "localhost" when empty
 	Timeout  time.Duration // for one mail from dialling to the last reply; 2 minutes when zero
+
+	mu   sync.Mutex
+	idle []*connection // kept for the next mails, the latest last
 }
 
 const relayTimeout = 2 * time.Minute
@@ -45,39 +47,56 @@ var errNoTLS = errors.New("AUTH wanted on a connection without TLS")
 
 // Send hands one mail to the relay and returns nil once it has answered 250 to
 // the whole of it. A connection that breaks before that answer may have
-// delivered the mail; sending it again is then the caller's choice.
+// delivered the mail; sending it again is then the caller's choice. Connections
+// are kept for a while: one that turns out to be over before the mail was on
+// its way is replaced, once.
 //
 // Errors: *PermanentError when the relay refuses this sender, recipient or
-// mail (5xx) or the recipient's address cannot be one; else *TemporaryError.
+// mail (5xx), does not offer what the mail needs (SMTPUTF8, 8BITMIME, SIZE), or
+// an address cannot be one; else *TemporaryError.
 func (r *Relay) Send(ctx context.Context, from, to string, mail []byte) error {
-	if err := envelope(from, to); err != nil {
+	m, err := newMailing(from, to, mail)
+	if err != nil {
 		return &PermanentError{Stage: "address", Err: err}
 	}
-	timeout := r.Timeout
-	if timeout == 0 {
-		timeout = relayTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout())
 	defer cancel()
+	if l := r.take(); l != nil {
+		stage, err := r.carry(ctx, l, m)
+		if !stale(stage, err) || ctx.Err() != nil {
+			return classify(ctx, stage, err)
+		}
+	}
+	l, stage, err := r.connect(ctx)
+	if err == nil {
+		stage, err = r.carry(ctx, l, m)
+	}
+	return classify(ctx, stage, err)
+}
+
+func (r *Relay) timeout() time.Duration {
+	if r.Timeout == 0 {
+		return relayTimeout
+	}
+	return r.Timeout
+}
+
+// connect dials, greets and logs in.
+func (r *Relay) connect(ctx context.Context) (l *connection, stage string, err error) {
 	conn, err := r.dial(ctx)
 	if err != nil {
-		return classify(ctx, "connect", err)
+		return nil, "connect", err
 	}
-	// The client has a deadline per command but none while a body is written:
-	// closing the connection ends whatever is under way.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	c, stage, err := r.begin(conn, timeout)
+	c, stage, err := r.begin(conn)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		conn.Close()
-		return classify(ctx, stage, err)
+		return nil, stage, err
 	}
-	defer c.Close()
-	if stage, err = transact(c, from, to, mail); err != nil {
-		return classify(ctx, stage, err)
-	}
-	_ = c.Quit() // the mail is taken: how the relay says goodbye changes nothing
-	return nil
+	return &connection{conn: conn, client: c}, stage, nil
 }
 
 func (r *Relay) dial(ctx context.Context) (net.Conn, error) {
@@ -102,7 +121,7 @@ func (r *Relay) tls() (*tls.Config, error) {
 
 // begin greets, protects and authenticates. The stage it returns names where
 // an error happened.
-func (r *Relay) begin(conn net.Conn, timeout time.Duration) (c *smtp.Client, stage string, err error) {
+func (r *Relay) begin(conn net.Conn) (c *smtp.Client, stage string, err error) {
 	stage = "greeting"
 	switch r.Security {
 	case Plain, ImplicitTLS:
@@ -118,7 +137,7 @@ func (r *Relay) begin(conn net.Conn, timeout time.Duration) (c *smtp.Client, sta
 	default:
 		return nil, stage, fmt.Errorf("unknown relay security %q", r.Security)
 	}
-	c.CommandTimeout, c.SubmissionTimeout = timeout, timeout
+	c.CommandTimeout, c.SubmissionTimeout = r.timeout(), r.timeout()
 	hello := r.Hello
 	if hello == "" {
 		hello = "localhost"
@@ -137,31 +156,4 @@ func (r *Relay) authenticate(c *smtp.Client) error {
 		return c.Auth(sasl.NewLoginClient(r.Login, r.Password))
 	}
 	return c.Auth(sasl.NewPlainClient("", r.Login, r.Password))
-}
-
-func transact(c *smtp.Client, from, to string, mail []byte) (stage string, err error) {
-	if err := c.Mail(from, &smtp.MailOptions{Size: int64(len(mail))}); err != nil {
-		return "MAIL", err
-	}
-	if err := c.Rcpt(to, nil); err != nil {
-		return "RCPT", err
-	}
-	w, err := c.Data()
-	if err != nil {
-		return "DATA", err
-	}
-	if _, err := bytes.NewReader(mail).WriteTo(w); err != nil {
-		return "DATA", err
-	}
-	return "DATA", w.Close()
-}
-
-// envelope keeps anything that is not an address out of the SMTP commands.
-func envelope(list ...string) error {
-	for _, a := range list {
-		if !message.ValidAddress(a) {
-			return fmt.Errorf("not a mail address: %s", inert(a, maxFile))
-		}
-	}
-	return nil
 }

@@ -217,20 +217,20 @@ func TestRelaySecurity(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		config *tls.Config
-		relay  Relay
+		relay  *Relay
 	}{
-		{"STARTTLS not offered", nil, Relay{Security: StartTLS, Roots: roots}},
-		{"certificate of nobody known", config, Relay{Security: StartTLS, Roots: x509.NewCertPool()}},
-		{"AUTH without TLS", nil, Relay{Security: Plain, Login: "gate", Password: "secret"}},
-		{"wrong password", config, Relay{Security: StartTLS, Roots: roots, Login: "gate", Password: "wrong-one"}},
-		{"TLS to a server that speaks none", nil, Relay{Security: ImplicitTLS, Roots: roots}},
-		{"no security named", nil, Relay{}},
+		{"STARTTLS not offered", nil, &Relay{Security: StartTLS, Roots: roots}},
+		{"certificate of nobody known", config, &Relay{Security: StartTLS, Roots: x509.NewCertPool()}},
+		{"AUTH without TLS", nil, &Relay{Security: Plain, Login: "gate", Password: "secret"}},
+		{"wrong password", config, &Relay{Security: StartTLS, Roots: roots, Login: "gate", Password: "wrong-one"}},
+		{"TLS to a server that speaks none", nil, &Relay{Security: ImplicitTLS, Roots: roots}},
+		{"no security named", nil, &Relay{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := &peer{mechs: []string{sasl.Plain}}
 			r := c.relay
 			r.Address, r.Timeout = p.start(t, c.config, false), 5*time.Second
-			err := send(&r)
+			err := send(r)
 			var temporary *TemporaryError
 			if !errors.As(err, &temporary) {
 				t.Errorf("%T %v", err, err)
@@ -378,7 +378,7 @@ func TestRelayUnreachable(t *testing.T) {
 func TestRelayAddresses(t *testing.T) {
 	address, heard := script(t, "220 peer", "250 peer", "250 ok")
 	r := &Relay{Address: address, Security: Plain}
-	for _, bad := range []string{"", "no-at", "a@b>\r\nRCPT TO:<c@d", "a b@c.example", "a@b.example> SIZE=1", "a@é.example", "<a@b.example>"} {
+	for _, bad := range []string{"", "no-at", "a@b>\r\nRCPT TO:<c@d", "a b@c.example", "a@b.example> SIZE=1", "a@é\u202e.example", "<a@b.example>"} {
 		for _, pair := range [][2]string{{bad, "ok@x.example"}, {"ok@x.example", bad}} {
 			err := r.Send(context.Background(), pair[0], pair[1], []byte(body))
 			var permanent *PermanentError

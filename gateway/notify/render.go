@@ -41,17 +41,6 @@ type Notice struct {
 	Date      time.Time
 }
 
-// Registration brings the link with which an address is confirmed.
-type Registration struct {
-	MessageID string
-	From      message.Address
-	To        string
-	Link      string
-	Language  string
-	Expires   time.Time // zero leaves the line out
-	Date      time.Time
-}
-
 // Render writes the mail of a notice: 7-bit, CRLF, text with an HTML
 // alternative. Errors: ErrLink and those of message.Compose.
 func Render(n Notice) ([]byte, error) {
@@ -62,7 +51,11 @@ func Render(n Notice) ([]byte, error) {
 		if documents {
 			b.Opening[0] = w.OpeningDocuments
 		}
-		b.Notes = []string{w.Free, w.NotReceipt, fmt.Sprintf(w.Site, host(n.Link)), fmt.Sprintf(w.Until, w.date(n.Expires)), w.ReplyTo, w.Unexpected}
+		b.Notes = []string{w.Free, w.NotReceipt, fmt.Sprintf(w.Site, host(n.Link)), fmt.Sprintf(w.Until, w.date(n.Expires))}
+		if n.answerable() {
+			b.Notes = append(b.Notes, w.ReplyTo)
+		}
+		b.Notes = append(b.Notes, w.Unexpected)
 		l.Blocks = append(l.Blocks, b)
 	}
 	l.row(func(w *words) string { return w.Sender }, n.Sender.Mailbox, inert(n.Sender.Name, maxName))
@@ -78,10 +71,22 @@ func Render(n Notice) ([]byte, error) {
 	if s := inert(n.Subject, maxSubject); s != "" {
 		subject += ": " + s
 	}
-	return l.compose(message.Mail{
-		From: n.from(l.Languages), ReplyTo: message.Address{Name: inert(n.Sender.Label(), maxName), Mailbox: n.Sender.Mailbox},
-		To: []message.Address{{Mailbox: n.To}}, Subject: subject, MessageID: n.MessageID, Date: n.Date,
-	})
+	m := message.Mail{
+		From: n.from(l.Languages), To: []message.Address{{Mailbox: n.To}},
+		Subject: subject, MessageID: n.MessageID, Date: n.Date,
+	}
+	if n.answerable() {
+		m.ReplyTo = message.Address{Name: inert(n.Sender.Label(), maxName), Mailbox: n.Sender.Mailbox}
+	}
+	return l.compose(m)
+}
+
+// answerable: a sender's address beyond ASCII in the header would keep the
+// notice from every recipient whose server knows ASCII only (RFC 6531 §3.2).
+// Such a notice names him in its text alone.
+func (n Notice) answerable() bool {
+	sender, _ := message.CanonicalAddress(n.Sender.Mailbox)
+	return !beyondASCII([]byte(sender)) || beyondASCII([]byte(n.To))
 }
 
 // host is the name under which a link leads to the gateway, for readers to
@@ -92,25 +97,6 @@ func host(link string) string {
 		return ""
 	}
 	return u.Host
-}
-
-// RenderRegistration writes the mail of a registration.
-func RenderRegistration(r Registration) ([]byte, error) {
-	l := letter{Languages: languages(r.Language), Link: r.Link, ButtonOf: func(w *words) string { return w.Continue }}
-	for _, w := range l.Languages {
-		b := block{Lang: w.Lang, Opening: []string{w.RegisterOpening}, Notes: []string{w.RegisterOnce}}
-		if !r.Expires.IsZero() {
-			b.Notes = append(b.Notes, fmt.Sprintf(w.RegisterUntil, w.date(r.Expires)))
-		}
-		b.Notes = append(b.Notes, w.RegisterUnexpected)
-		l.Blocks = append(l.Blocks, b)
-	}
-	l.row(func(w *words) string { return w.Address }, r.To, "")
-	return l.compose(message.Mail{
-		From: message.Address{Name: service(r.From), Mailbox: r.From.Mailbox},
-		To:   []message.Address{{Mailbox: r.To}}, MessageID: r.MessageID, Date: r.Date,
-		Subject: l.join(func(w *words) string { return w.RegisterSubject }),
-	})
 }
 
 // from is the service's own address under the sender's name. A name that holds

@@ -239,23 +239,58 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
-func TestRegistration(t *testing.T) {
-	for _, lang := range []string{"ru", "en", ""} {
-		n := sample(lang)
-		mail, err := RenderRegistration(Registration{MessageID: n.MessageID, From: n.From, To: n.To, Link: n.Link, Language: lang, Expires: n.Expires, Date: n.Date})
+func TestAccountMails(t *testing.T) {
+	for kind, write := range map[string]func(AccountMail) ([]byte, error){
+		"registration": RenderRegistration, "reset": RenderReset, "password-changed": RenderPasswordChanged,
+	} {
+		for _, lang := range []string{"ru", "en", ""} {
+			n := sample(lang)
+			mail, err := write(AccountMail{MessageID: n.MessageID, From: n.From, To: n.To, Link: n.Link, Language: lang, Expires: n.Expires, Date: n.Date})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := open(t, mail)
+			_, links := inspect(t, o.html)
+			if strings.Count(o.text, link) != 1 || len(links) != 1 || links[0] != link || strings.Count(o.html, "://") != 1 {
+				t.Errorf("%s: links: %v\n%s", kind, links, o.text)
+			}
+			if o.letter.From[0] != (message.Address{Name: "Cryptogramm", Mailbox: "service@gate.example"}) || len(o.letter.Root.Header.All("Reply-To")) != 0 {
+				t.Errorf("%s: %v", kind, o.letter.From)
+			}
+			golden(t, kind+"-"+or(lang, "both")+".txt", o.text)
+			show(t, kind+"-"+or(lang, "both")+".html", o.html)
+		}
+	}
+}
+
+// TestInternationalParties: a sender's address beyond ASCII keeps no notice
+// from a recipient within it.
+func TestInternationalParties(t *testing.T) {
+	for _, c := range []struct {
+		sender, to string
+		replyTo    int
+		utf8       bool
+	}{
+		{"ivan@vektor.example", "chen@optics.example", 1, false},
+		{"иван@vektor.example", "chen@optics.example", 0, false},
+		{"иван@vektor.example", "陈@optics.example", 1, true},
+		{"ivan@vektor.example", "陈@optics.example", 1, true},
+		{"ivan@почта.рф", "chen@optics.example", 1, false},
+	} {
+		n := sample("en")
+		n.Sender.Mailbox, n.To = c.sender, c.to
+		mail, err := Render(n)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := open(t, mail)
-		_, links := inspect(t, o.html)
-		if strings.Count(o.text, link) != 1 || len(links) != 1 || links[0] != link || strings.Count(o.html, "://") != 1 {
-			t.Errorf("links: %v\n%s", links, o.text)
+		l, err := message.Parse(bytes.NewReader(mail), int64(len(mail)), message.DefaultLimits())
+		if err != nil || len(l.Root.Header.All("Reply-To")) != c.replyTo {
+			t.Errorf("%s to %s: %v, %d Reply-To", c.sender, c.to, err, len(l.Root.Header.All("Reply-To")))
 		}
-		if o.letter.From[0] != (message.Address{Name: "Cryptogramm", Mailbox: "service@gate.example"}) || len(o.letter.Root.Header.All("Reply-To")) != 0 {
-			t.Errorf("%v", o.letter.From)
+		m, err := newMailing(n.From.Mailbox, c.to, mail)
+		if err != nil || m.utf8 != c.utf8 || m.eight {
+			t.Errorf("%s to %s: %v, needs %+v", c.sender, c.to, err, m)
 		}
-		golden(t, "registration-"+or(lang, "both")+".txt", o.text)
-		show(t, "registration-"+or(lang, "both")+".html", o.html)
 	}
 }
 

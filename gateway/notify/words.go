@@ -6,7 +6,7 @@ import (
 )
 
 // words are all the strings of one language; a test sees to it that none is
-// missing. Via, Site, Until, More and RegisterUntil are formats.
+// missing. Via, Site, Until, More, RegisterUntil and ChangedOpening are formats.
 type words struct {
 	Lang     string
 	Months   [12]string // as they stand in a date
@@ -21,6 +21,10 @@ type words struct {
 	NotReceipt, Until, ReplyTo, Unexpected          string
 	RegisterSubject, RegisterOpening                string
 	RegisterOnce, RegisterUntil, RegisterUnexpected string
+	ResetSubject, ResetOpening, NewPassword         string
+	ResetEnds, ResetUnexpected                      string
+	ChangedSubject, ChangedOpening, AnotherPassword string
+	ChangedEnds, ChangedUnexpected                  string
 }
 
 // languages are those a mail is written in: the one asked for, or both.

@@ -8,6 +8,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
+	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
@@ -70,19 +71,22 @@ func (s *session) logIn(c credentials) error {
 }
 
 func (s *session) tryLogIn(c credentials) error {
+	// Whatever is no address equals none, and is denied like a wrong one.
+	address, _ := message.CanonicalAddress(c.authcid)
+	authzid, _ := message.CanonicalAddress(c.authzid)
 	// One account does not act for another (RFC 4616 §2).
-	if c.authzid != "" && !rem.SameAddress(c.authzid, c.authcid) {
+	if authzid != "" && !rem.SameAddress(authzid, address) {
 		return account.ErrDenied
 	}
 	u, err := s.srv.accounts.Login(s.srv.ctx, account.Login{
-		Door: s.conn.door.name, Peer: s.conn.peer, Address: c.authcid, Password: c.password,
+		Door: s.conn.door.name, Peer: s.conn.peer, Address: address, Password: c.password,
 	})
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.who = &login{account: u.ID, address: c.authcid, addresses: u.Addresses}
+	s.who = &login{account: u.ID, address: address, addresses: u.Addresses}
 	return nil
 }
 

@@ -73,8 +73,13 @@ func startWorld(t *testing.T) *world {
 	must(w.db.AddAnchor(ctx, store.Anchor{SHA256: rem.DigestOf(root.Certificate()), DER: root.Certificate(), Kind: "unqualified", Subject: "CN=Test root", Added: now}))
 	must(w.db.PutCRL(ctx, store.CRL{SHA256: rem.DigestOf(crl), DER: crl, Issuer: "CN=Test root", ThisUpdate: now, NextUpdate: now.Add(time.Hour), Added: now}))
 
+	ownKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	own, err := root.Issue(ca.Request{Subject: pkix.Name{CommonName: "Gateway"}, Emails: []string{"cryptogramm@gate.test"}, Usage: ca.Client, Key: ownKey.Public()}, now)
+	must(err)
 	g, err := gateway.New(gateway.Config{
-		DB: w.db, Blobs: blobs, Spool: filepath.Join(dir, "spool"), Trust: &gateway.Trust{DB: w.db}, Accounts: accounts,
+		Identity: &gateway.Identity{Chain: [][]byte{own, root.Certificate()}, Key: ownKey},
+		DB:       w.db, Blobs: blobs, Spool: filepath.Join(dir, "spool"), Trust: &gateway.Trust{DB: w.db}, Accounts: accounts,
 		Notify: &notify.Sender{Outbox: filepath.Join(dir, "outbox")}, Policy: rem.Policy{DocumentSigner: "sender", Revocation: "hard"},
 		Limits: gateway.Limits{Letter: 32 << 20}, LinkKey: make([]byte, 32), BaseURL: "https://gate.test", Domain: "gate.test", Node: "n1",
 		Now: time.Now, Log: log,

@@ -141,6 +141,9 @@ func (c *conn) Write(b []byte) (int, error) {
 // reply queues one line: printable ASCII, whatever of the client's words the
 // engine repeats in it.
 func (c *conn) reply(line []byte) {
+	if text := agreed(c.verb); text != "" && bytes.HasPrefix(line, []byte("250 ")) {
+		line = []byte("250 " + text)
+	}
 	line = line[:min(len(line), maxReplyLine)]
 	for _, b := range line {
 		if b < ' ' || b > '~' {

@@ -58,7 +58,7 @@ func (c *conn) plainReply(name, arg string) {
 			return
 		}
 		c.reply([]byte("250-" + c.srv.domain))
-		for _, word := range []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", fmt.Sprintf("SIZE %d", c.srv.letter)} {
+		for _, word := range []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8", fmt.Sprintf("SIZE %d", c.srv.letter)} {
 			c.reply([]byte("250-" + word))
 		}
 		c.say(250, "STARTTLS")

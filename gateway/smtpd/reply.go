@@ -131,6 +131,25 @@ func replyTooLarge() *smtp.SMTPError {
 	return say(552, smtp.EnhancedCode{5, 3, 4}, "The letter is too large")
 }
 
+// replyNeedsUTF8 is RFC 6531 §3.5's answer.
+func replyNeedsUTF8() *smtp.SMTPError {
+	return say(553, smtp.EnhancedCode{5, 6, 7}, "An address beyond ASCII needs MAIL with SMTPUTF8")
+}
+
+// agreed is our text for what the engine answers on its own: it would repeat
+// the client's words.
+func agreed(verb string) string {
+	switch verb {
+	case "MAIL":
+		return enhanced(smtp.EnhancedCode{2, 1, 0}, "Sender taken")
+	case "RCPT":
+		return enhanced(smtp.EnhancedCode{2, 1, 5}, "Recipient taken")
+	case "NOOP":
+		return enhanced(smtp.EnhancedCode{2, 0, 0}, "OK")
+	}
+	return ""
+}
+
 // replyBroken is for a letter that stopped arriving.
 func replyBroken(err error) *smtp.SMTPError {
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -363,8 +363,8 @@ func badEnd(t testing.TB, reply string) string {
 // begin opens a transaction up to 354.
 func (c *client) begin() {
 	c.t.Helper()
-	c.say("MAIL FROM:<"+anna+">", "250 2.0.0")
-	c.say("RCPT TO:<bob@far.test>", "250 2.0.0")
+	c.say("MAIL FROM:<"+anna+">", "250 2.1.0")
+	c.say("RCPT TO:<bob@far.test>", "250 2.1.5")
 }
 
 // waitFor polls a condition that another goroutine brings about.

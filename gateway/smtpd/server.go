@@ -84,7 +84,8 @@ func (s *Server) init() *Server {
 	e.Domain = s.domain
 	e.MaxMessageBytes = s.letter + 1 // the engine refuses a letter of exactly its limit
 	e.MaxLineLength = 0              // the guard's to bound
-	e.AllowInsecureAuth = true       // the engine cannot see that every conn of the feed is TLS
+	e.EnableSMTPUTF8 = true
+	e.AllowInsecureAuth = true // the engine cannot see that every conn of the feed is TLS
 	e.ErrorLog = engineLog{s.log}
 	s.engine = e
 	return s

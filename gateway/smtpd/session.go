@@ -2,6 +2,7 @@ package smtpd
 
 import (
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type session struct {
 type transaction struct {
 	id         string
 	from       string
+	utf8       bool // MAIL said SMTPUTF8
 	recipients []string
 	seen       map[string]bool // folded recipients
 	began      time.Time
@@ -39,6 +41,8 @@ type transaction struct {
 func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	utf8 := opts != nil && opts.UTF8
+	address, valid := message.CanonicalAddress(from)
 	switch {
 	case s.who == nil:
 		return say(530, smtp.EnhancedCode{5, 7, 0}, "Authentication required")
@@ -46,14 +50,16 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 		return say(503, smtp.EnhancedCode{5, 5, 1}, "A transaction is open already")
 	case from == "":
 		return say(550, smtp.EnhancedCode{5, 7, 1}, "A sender is required")
-	case !validAddress(from):
+	case !valid:
 		return say(501, smtp.EnhancedCode{5, 1, 7}, "Not a valid sender address")
-	case !s.who.owns(from):
+	case !utf8 && beyondASCII(from):
+		return replyNeedsUTF8()
+	case !s.who.owns(address):
 		return say(550, smtp.EnhancedCode{5, 7, 1}, "The sender is not an address of this account")
 	case opts != nil && opts.Size > s.srv.letter:
 		return replyTooLarge()
 	}
-	s.tx = &transaction{id: s.srv.newID(), from: from, seen: map[string]bool{}, began: time.Now()}
+	s.tx = &transaction{id: s.srv.newID(), from: address, utf8: utf8, seen: map[string]bool{}, began: time.Now()}
 	s.conn.until = s.tx.began.Add(s.srv.limits.Transaction)
 	return nil
 }
@@ -62,30 +68,29 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	folded := rem.FoldAddress(to)
+	address, valid := message.CanonicalAddress(to)
+	folded := rem.FoldAddress(address)
 	switch {
 	case s.tx == nil:
 		return say(503, smtp.EnhancedCode{5, 5, 1}, "MAIL first")
-	case !validAddress(to):
+	case !valid:
 		return say(501, smtp.EnhancedCode{5, 1, 3}, "Not a valid recipient address")
+	case !s.tx.utf8 && beyondASCII(to):
+		return replyNeedsUTF8()
 	case s.tx.seen[folded]:
 		return nil
 	case len(s.tx.recipients) >= s.srv.limits.Recipients:
 		return say(452, smtp.EnhancedCode{4, 5, 3}, "Too many recipients")
 	}
 	s.tx.seen[folded] = true
-	s.tx.recipients = append(s.tx.recipients, to)
+	s.tx.recipients = append(s.tx.recipients, address)
 	return nil
 }
 
-// validAddress is message's rule, and ASCII: SMTPUTF8 is not offered.
-func validAddress(a string) bool {
-	for _, r := range a {
-		if r > '~' {
-			return false
-		}
-	}
-	return message.ValidAddress(a)
+// beyondASCII: such an address comes only with SMTPUTF8 (RFC 6531 §3.4), its
+// domain too unless it is written in A-labels.
+func beyondASCII(a string) bool {
+	return strings.ContainsFunc(a, func(r rune) bool { return r > '~' })
 }
 
 // Data takes one letter. It always returns a reply: the engine shows the text

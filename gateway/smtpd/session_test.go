@@ -32,10 +32,10 @@ func TestLetterThroughBothDoors(t *testing.T) {
 			c.say(b64(anna), "334 "+b64("Password:"))
 			c.say(b64(secret), "235 2.0.0")
 		}
-		c.say("MAIL FROM:<"+annaAlso+"> SIZE=100 BODY=8BITMIME", "250 2.0.0")
-		c.say("RCPT TO:<bob@far.test>", "250 2.0.0")
-		c.say("RCPT TO:<bob@FAR.test>", "250 2.0.0") // the same once more
-		c.say("RCPT TO:<carol@far.test>", "250 2.0.0")
+		c.say("MAIL FROM:<"+annaAlso+"> SIZE=100 BODY=8BITMIME", "250 2.1.0")
+		c.say("RCPT TO:<bob@far.test>", "250 2.1.5")
+		c.say("RCPT TO:<bob@FAR.test>", "250 2.1.5") // the same once more
+		c.say("RCPT TO:<carol@far.test>", "250 2.1.5")
 		c.say("DATA", "354 ")
 		c.send("Subject: dots\r\n\r\n..one\r\n...\r\nend.\r\n.\r\n")
 		got := c.want("250 2.0.0 id")
@@ -60,13 +60,13 @@ func TestLetterThroughBothDoors(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	r := startRig(t, Limits{})
-	secureWords := []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "AUTH PLAIN LOGIN", fmt.Sprintf("SIZE %d", limit+1)}
+	secureWords := []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", "SMTPUTF8", "AUTH PLAIN LOGIN", fmt.Sprintf("SIZE %d", limit+1)}
 	c := dial(t, r.tls).startTLS()
 	c.want("220 ")
 	checkWords(t, c.say("EHLO c.test", "250"), secureWords)
 	c = dial(t, r.plain)
 	c.want("220 ")
-	checkWords(t, c.say("EHLO c.test", "250"), []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", fmt.Sprintf("SIZE %d", limit), "STARTTLS"})
+	checkWords(t, c.say("EHLO c.test", "250"), []string{"PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "CHUNKING", fmt.Sprintf("SIZE %d", limit), "STARTTLS", "SMTPUTF8"})
 }
 
 func checkWords(t *testing.T, reply string, want []string) {
@@ -89,17 +89,19 @@ type step struct{ line, want string }
 
 func TestCommands(t *testing.T) {
 	r := startRig(t, Limits{Recipients: 3})
-	mail := step{"MAIL FROM:<" + anna + ">", "250 2.0.0"}
+	mail := step{"MAIL FROM:<" + anna + ">", "250 2.1.0"}
 	cases := map[string][]step{
 		"null sender":          {{"MAIL FROM:<>", "550 5.7.1"}},
 		"sender of another":    {{"MAIL FROM:<bob@one.test>", "550 5.7.1"}},
-		"sender, other case":   {{"MAIL FROM:<anna@ONE.test>", "250 2.0.0"}},
+		"sender, other case":   {{"MAIL FROM:<anna@ONE.test>", "250 2.1.0"}},
 		"sender, local case":   {{"MAIL FROM:<ANNA@one.test>", "550 5.7.1"}},
 		"sender with a space":  {{`MAIL FROM:<"an na"@one.test>`, "501 5.1.7"}},
 		"sender without at":    {{"MAIL FROM:<anna>", "501 5.5.2"}},
 		"sender too large":     {{"MAIL FROM:<" + anna + "> SIZE=1048577", "552 5.3.4"}},
-		"sender at the limit":  {{"MAIL FROM:<" + anna + "> SIZE=1048576", "250 2.0.0"}},
-		"SMTPUTF8":             {{"MAIL FROM:<" + anna + "> SMTPUTF8", "504 5.5.4"}},
+		"sender at the limit":  {{"MAIL FROM:<" + anna + "> SIZE=1048576", "250 2.1.0"}},
+		"SMTPUTF8":             {{"MAIL FROM:<" + anna + "> SMTPUTF8", "250 2.1.0 Sender taken"}, {"RCPT TO:<боб@почта.рф>", "250 2.1.5 Recipient taken"}},
+		"SMTPUTF8, bad":        {{"MAIL FROM:<" + anna + "> SMTPUTF8", "250"}, {"RCPT TO:<б\u202eоб@far.test>", "501 5.1.3"}, {"RCPT TO:<б\xffб@far.test>", "501 5.1.3"}, {"RCPT TO:<боб@fa\u00adr.test>", "501 5.1.3"}},
+		"sender in UTF-8":      {{"MAIL FROM:<пётр@one.test>", "553 5.6.7"}, {"MAIL FROM:<пётр@one.test> SMTPUTF8", "550 5.7.1"}, mail},
 		"BINARYMIME":           {{"MAIL FROM:<" + anna + "> BODY=BINARYMIME", "504 5.5.4"}},
 		"DSN":                  {{"MAIL FROM:<" + anna + "> RET=FULL", "504 5.5.4"}},
 		"second MAIL":          {mail, {"RCPT TO:<bob@far.test>", "250"}, {"MAIL FROM:<" + anna + ">", "503 5.5.1"}, {"RSET", "250 2.0.0"}, mail},
@@ -107,7 +109,8 @@ func TestCommands(t *testing.T) {
 		"RCPT first":           {{"RCPT TO:<bob@far.test>", "502 5.5.1"}},
 		"recipients":           {mail, {"RCPT TO:<a@far.test>", "250"}, {"RCPT TO:<b@far.test>", "250"}, {"RCPT TO:<c@far.test>", "250"}, {"RCPT TO:<d@far.test>", "452 4.5.3"}, {"RCPT TO:<b@FAR.test>", "250"}},
 		"bad recipients":       {mail, {"RCPT TO:<a..b@far.test>", "501 5.1.3"}, {"RCPT TO:<a@far_.test>", "501 5.1.3"}, {"RCPT TO:<a@[127.0.0.1]>", "501 5.1.3"}, {"RCPT TO:<>", "501 5.5.2"}, {"RCPT TO:<Postmaster>", "501 5.5.2"}, {"RCPT TO:<a@far.test,b@far.test>", "501 5.1.3"}, {"RCPT TO:<a%b@c@far.test>", "501 5.1.3"}},
-		"recipient in UTF-8":   {mail, {"RCPT TO:<боб@far.test>", "501 5.1.3"}, {"RCPT TO:<bob@почта.рф>", "501 5.1.3"}},
+		"recipient in UTF-8":   {mail, {"RCPT TO:<боб@far.test>", "553 5.6.7"}, {"RCPT TO:<bob@почта.рф>", "553 5.6.7"}, {"RCPT TO:<bob@xn--80a1acny.xn--p1ai>", "250 2.1.5"}},
+		"NOOP":                 {{"NOOP", "250 2.0.0 OK"}},
 		"unknown command":      {{"XYZZ", "500 5.5.2"}},
 		"VRFY tells nothing":   {{"VRFY anna", "252 2.5.0"}},
 		"no EXPN":              {{"EXPN staff", "502 5.5.1"}},

@@ -1,12 +1,13 @@
 // Package ca is a small embedded certification authority: a root, issuing
-// authorities under it, certificates for persons, servers and gateways, and CRLs.
+// authorities under it, certificates for persons, servers and gateways, CRLs and
+// OCSP answers.
 //
 // Invariants: serial numbers are 128 random bits; every certificate says what
 // its key is for (critical key usage and basic constraints, extended key usage,
 // key identifiers); nothing is issued beyond the authority's own validity.
 //
 // Deliberately absent: storage of what was issued (the caller keeps the DER and
-// the list of revocations), requests (PKCS#10), OCSP and GOST keys. What it
+// the list of revocations), requests (PKCS#10) and GOST keys. What it
 // issues is never "qualified".
 package ca
 

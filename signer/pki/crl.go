@@ -30,6 +30,7 @@ type CRL struct {
 	SignatureAlgorithm AlgorithmIdentifier
 	Signature          []byte
 	AuthorityKeyID     []byte
+	Source             string // for the report: where it came from; "" when it was given
 
 	issuerKey string
 	entries   cryptobyte.String
@@ -251,6 +252,13 @@ var reasonNames = map[int]string{
 	5: "cessationOfOperation", 6: "certificateHold", reasonRemoved: "removeFromCRL", 9: "privilegeWithdrawn", 10: "aACompromise",
 }
 
+func reasonName(reason int) string {
+	if name, known := reasonNames[reason]; known {
+		return name
+	}
+	return fmt.Sprintf("reason %d", reason)
+}
+
 // reasonRemoved lifts a hold; it belongs in delta CRLs and is no revocation.
 const reasonRemoved = 8
 
@@ -267,11 +275,7 @@ func (c *CRL) revoked(serial []byte, at time.Time) (Revocation, bool) {
 			continue // err cannot be: indexEntries has read the same octets
 		}
 		if !hit || e.at.Before(found.Time) {
-			reason, known := reasonNames[e.reason]
-			if !known {
-				reason = fmt.Sprintf("reason %d", e.reason)
-			}
-			found, hit = Revocation{Time: e.at, Reason: reason}, true
+			found, hit = Revocation{Time: e.at, Reason: reasonName(e.reason)}, true
 		}
 	}
 	return found, hit

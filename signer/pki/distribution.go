@@ -41,6 +41,7 @@ func (c *Certificate) readDistributionPoints(v cryptobyte.String) error {
 		}
 		for _, n := range names {
 			c.ext.crlNames[n.key()] = true
+			addAddress(&c.ext.addresses.crls, n)
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
-// Package pki reads certificates and revocation lists, names every hash and
-// signature algorithm that signer may use, and decides whether a certificate
-// leads to a trust anchor (RFC 5280 §6) at a given time.
+// Package pki reads certificates, revocation lists and OCSP messages (RFC 6960),
+// names every hash and signature algorithm that signer may use, and decides
+// whether a certificate leads to a trust anchor (RFC 5280 §6) at a given time.
 //
 // Invariants:
 //   - Every hash and every signature check goes through the table in this
@@ -14,7 +14,7 @@
 //     public-key operations and name comparisons each have a limit.
 //   - The time of judgement is always given; the package reads no clock.
 //
-// Deliberately absent: fetching (nothing here dials), OCSP, certificate policies
+// Deliberately absent: fetching (nothing here dials), certificate policies
 // (only requireExplicitPolicy is honoured, by refusing), indirect, delta and
 // reason-partitioned CRLs, SmtpUTF8Mailbox names (RFC 9598), and crypto/x509,
 // whose parser refuses keys and serial numbers that occur in practice and lets

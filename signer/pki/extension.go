@@ -76,6 +76,8 @@ type certExtensions struct {
 	explicitPolicy int  // requireExplicitPolicy skip count; unlimited if absent
 	mapsAnyPolicy  bool // policy mapping from or to anyPolicy, forbidden by §6.1.4 (a)
 	crlNames       map[string]bool
+	addresses      addresses
+	noCheck        bool       // id-pkix-ocsp-nocheck, RFC 6960 §4.2.2.2.1
 	unprocessed    []objectID // critical and not understood
 }
 
@@ -98,6 +100,8 @@ var readers = map[objectID]func(*Certificate, cryptobyte.String) error{
 	extDistributionPoints:  (*Certificate).readDistributionPoints,
 	extCertificatePolicies: skipSequence,
 	extInhibitAnyPolicy:    (*Certificate).readInhibitAnyPolicy,
+	extAuthorityInfo:       (*Certificate).readAuthorityInfo,
+	extOCSPNoCheck:         (*Certificate).readNoCheck,
 }
 
 func (c *Certificate) processExtensions(list []extension) error {

@@ -41,6 +41,13 @@ const (
 	attributeCommonName    objectID = "\x55\x04\x03"
 	attributeEmailAddress  objectID = "\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
 	purposeEmailProtection objectID = "\x2b\x06\x01\x05\x05\x07\x03\x04"
+	purposeOCSPSigning     objectID = "\x2b\x06\x01\x05\x05\x07\x03\x09"
+	extAuthorityInfo       objectID = "\x2b\x06\x01\x05\x05\x07\x01\x01"
+	accessOCSP             objectID = "\x2b\x06\x01\x05\x05\x07\x30\x01"
+	accessIssuers          objectID = "\x2b\x06\x01\x05\x05\x07\x30\x02"
+	ocspBasic              objectID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x01"
+	extOCSPNonce           objectID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x02"
+	extOCSPNoCheck         objectID = "\x2b\x06\x01\x05\x05\x07\x30\x01\x05"
 )
 
 func readObjectID(in *cryptobyte.String) (objectID, bool) {

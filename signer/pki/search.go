@@ -11,6 +11,7 @@ import (
 const (
 	maxDepth      = 10   // certificates in a path, leaf and anchor included
 	maxExtra      = 64   // certificates, and CRLs, that come with a signature
+	maxResponses  = 16   // OCSP responses looked into for one certificate
 	maxOperations = 100  // public-key operations
 	maxSteps      = 1000 // issuers tried; cached signatures cost nothing else
 	maxJudged     = 32   // chains that reached an anchor

@@ -67,9 +67,13 @@ func NewTrustStore(a []Anchor, intermediates []*Certificate, crls []*CRL) *Trust
 // PathRequest asks whether Leaf leads to an anchor at a time.
 type PathRequest struct {
 	Leaf      *Certificate
-	Extra     []*Certificate // came with the signature; the first 64 count
-	ExtraCRLs []*CRL         // came with the signature; the first 64 count
-	At        time.Time
+	Extra     []*Certificate  // came with the signature or were fetched; the first 64 count
+	ExtraCRLs []*CRL          // likewise
+	OCSPs     []*OCSPResponse // likewise
+	At        time.Time       // the moment at which every certificate must be valid and not revoked
+	// StatusAt is the moment whose lists and answers count; zero: At. A later one
+	// knows more: what was published since tells of revocations before At.
+	StatusAt time.Time
 	// ExtKeyUsages are the purposes of which a certificate with an extended key
 	// usage must name one; empty means emailProtection alone. To accept more,
 	// list emailProtection too.
@@ -85,7 +89,22 @@ type Path struct {
 	Chain   []*Certificate
 	Anchor  *Anchor
 	Checks  []Check
-	CRLs    [][]byte // DER of those that settled a certificate's status
+	CRLs    []*CRL          // that settled a certificate's status
+	OCSPs   []*OCSPResponse // likewise
+	// Unsettled are the certificates whose status nothing at hand settles.
+	Unsettled []Unsettled
 
 	publicKeyOperations int // what this request cost
+}
+
+// Unsettled is a certificate of a path to an anchor, with its issuer there,
+// whose revocation is not known.
+type Unsettled struct{ Certificate, Issuer *Certificate }
+
+// statusAt is the moment whose knowledge counts.
+func (r *PathRequest) statusAt() time.Time {
+	if r.StatusAt.IsZero() {
+		return r.At
+	}
+	return r.StatusAt
 }

@@ -11,7 +11,10 @@ type validation struct {
 	*search
 	chain []*Certificate // leaf first, anchor last
 	links []linkState    // links[i]: chain[i] under chain[i+1]
-	used  []*CRL         // that settled a status
+	// what settled a status, and what was not settled
+	usedCRLs  []*CRL
+	usedOCSPs []*OCSPResponse
+	unsettled []Unsettled
 }
 
 // pathChecks are the checks of a path, in the order of the report.
@@ -50,9 +53,7 @@ func (v *validation) judge() Path {
 		path.Checks = append(path.Checks, Check{c.name, status, detail})
 		path.Verdict = Worst(path.Verdict, verdict)
 	}
-	for _, crl := range v.used {
-		path.CRLs = append(path.CRLs, crl.Raw)
-	}
+	path.CRLs, path.OCSPs, path.Unsettled = v.usedCRLs, v.usedOCSPs, v.unsettled
 	return path
 }
 

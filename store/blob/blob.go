@@ -1,5 +1,7 @@
 // Package blob keeps bytes under their SHA-256. Letters are stored once, as
-// their exact wire bytes, and never change.
+// their exact wire bytes, and never change. Dir is a directory, S3 an object
+// store, Backed an object store that is not trusted: a directory in front of it
+// keeps every blob until a later read has shown that the object store has it.
 //
 // Invariants:
 //
@@ -30,6 +32,13 @@ var (
 	ErrCorrupt  = errors.New("blob differs from its name")
 	ErrFull     = errors.New("no room left for blobs")
 	ErrStopped  = errors.New("blob store stopped accepting after a failed fsync")
+
+	// ErrPending: the blob is durable on this node, and on its way to where it
+	// is to last.
+	ErrPending = errors.New("blob is kept here until the object store takes it")
+
+	// ErrUnavailable says nothing of a blob: the object store cannot be asked.
+	ErrUnavailable = errors.New("object store is not available now")
 )
 
 // Store is one place for blobs. Every method is safe for concurrent use.
@@ -56,7 +65,8 @@ type Store interface {
 	List(ctx context.Context, f func(ref rem.Ref, modified time.Time) error) error
 }
 
-// Blob is an open blob. It stays readable after Delete until it is closed.
+// Blob is an open blob. It stays readable after Delete until it is closed,
+// except one of a bare S3, which is read where it lies.
 type Blob interface {
 	io.ReaderAt
 	io.Closer

@@ -9,3 +9,6 @@ import (
 func NewSpool(f *os.File) *Spool {
 	return &Spool{file: f, path: f.Name(), buf: make([]byte, 0, spoolBuffer), hash: sha256.New()}
 }
+
+// MaxPause is how long an object store is left alone at most.
+const MaxPause = maxPause

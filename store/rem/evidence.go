@@ -7,13 +7,18 @@ import (
 )
 
 // Event names what an evidence attests. The words are those of ETSI EN 319
-// 522-1 §6; RecipientVerification is ours (S4.12).
+// 522-1 §6; RecipientVerification (S4.12) and SignatureRecheck are ours.
 type Event string
 
 // Events of a submission, then of a consignment.
 const (
 	SubmissionAcceptance Event = "SubmissionAcceptance"
 	SubmissionRejection  Event = "SubmissionRejection"
+	// SignatureRecheck says what became of a letter that was accepted while it was
+	// unknown whether a signer's certificate had been revoked. Its Reason is that of
+	// the new finding: none when it passed, revocation-unknown when that was still
+	// so after a day.
+	SignatureRecheck Event = "SignatureRecheck"
 
 	NotificationForAcceptance        Event = "NotificationForAcceptance"
 	NotificationForAcceptanceFailure Event = "NotificationForAcceptanceFailure"
@@ -27,7 +32,7 @@ const (
 // accepted is then handed over.
 func (e Event) Rank() int {
 	return slices.Index([]Event{
-		SubmissionAcceptance, SubmissionRejection, NotificationForAcceptance, NotificationForAcceptanceFailure,
+		SubmissionAcceptance, SubmissionRejection, SignatureRecheck, NotificationForAcceptance, NotificationForAcceptanceFailure,
 		ConsignmentAcceptance, ContentHandover, AcceptanceRejectionExpiry, RecipientVerification,
 	}, e)
 }

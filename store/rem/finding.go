@@ -81,7 +81,27 @@ type Finding struct {
 	Uncovered     []string    `json:"uncovered"`            // shown, yet not signed: makes the letter partly covered
 	Unsigned      []string    `json:"not_signed,omitempty"` // permitted unsigned: header fields, the covering note
 	Documents     []Document  `json:"documents,omitempty"`
+	Used          []Material  `json:"-"` // each once
 }
+
+// Material is something from outside that a finding rests on, in its exact
+// octets: with it the finding can be made again when nobody serves it any more.
+type Material struct {
+	Kind    MaterialKind
+	Source  string // the address it was fetched from; "" when it was given
+	DER     []byte
+	Expires time.Time // when it no longer speaks for the present; zero: not said
+}
+
+// MaterialKind tells what Material is.
+type MaterialKind string
+
+// The kinds of material.
+const (
+	MaterialCRL         MaterialKind = "crl"
+	MaterialOCSP        MaterialKind = "ocsp"
+	MaterialCertificate MaterialKind = "certificate"
+)
 
 // SignedOctets are the digests of the octets that the signatures were made
 // over, each once and in one order.

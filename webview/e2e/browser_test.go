@@ -85,6 +85,13 @@ func (b *tab) text(selector string) string {
 	return s
 }
 
+// choose takes one choice of the page's form and goes on.
+func (b *tab) choose(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Click(selector, chromedp.ByQuery))
+	b.press("main form button.go")
+}
+
 func (b *tab) path() string {
 	b.t.Helper()
 	var where string
@@ -255,8 +262,7 @@ func TestRecipientVerifies(t *testing.T) {
 	}
 
 	b.open(page + "/wizard")
-	b.do(chromedp.Click(`input[name="certificate"]`, chromedp.ByQuery))
-	b.press("main form button.go")
+	b.choose(`input[name="certificate"]`)
 	protocolPage := b.path()
 	_, protocol := b.download(`a[href$=".json"]`)
 	_, html := b.download(`a[href$=".html"]`)

@@ -30,6 +30,11 @@ func readMail(t *testing.T, path string) receivedMail {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return mailOf(t, raw)
+}
+
+func mailOf(t *testing.T, raw []byte) receivedMail {
+	t.Helper()
 	m, err := mail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
-// Package e2e drives the real binary with real clients: s-nail, swaks, curl and
-// OpenSSL send, Chromium receives. Nothing here imports the gateway's code.
+// Package e2e drives the real binary with real clients: s-nail, swaks, curl,
+// Thunderbird and OpenSSL send; Chromium, mbsync, offlineimap, neomutt,
+// Thunderbird, curl and Python receive. Nothing here imports the gateway's code.
 package e2e
 
 import (
@@ -23,7 +24,9 @@ import (
 type demo struct {
 	bin, dir string
 	process  *exec.Cmd
+	remove   func() // what lies on other servers
 	SMTP     struct{ Submissions, Submission string }
+	IMAP     struct{ IMAPS, IMAP string }
 	Web      string
 	CA       string
 	Outbox   string
@@ -64,7 +67,15 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "demo did not stop cleanly:", err)
 			code = 1
 		}
+		if faults := d.faults(); faults != "" {
+			fmt.Fprintln(os.Stderr, "the demo's log has errors:\n"+faults)
+			code = 1
+		}
+		d.remove()
 		os.RemoveAll(d.dir)
+		if code == 0 {
+			os.RemoveAll(filepath.Dir(d.dir)) // the log is left for a failure
+		}
 	}
 	os.Exit(code)
 }
@@ -88,8 +99,13 @@ func startDemo(bin, dir string) (*demo, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &demo{bin: bin, dir: dir}
-	d.process = exec.Command(bin, "demo", "--data", dir, "--port-base", strconv.Itoa(base), "--verbose")
+	flags, remove, err := servers(filepath.Dir(dir))
+	if err != nil {
+		remove()
+		return nil, err
+	}
+	d := &demo{bin: bin, dir: dir, remove: remove}
+	d.process = exec.Command(bin, append([]string{"demo", "--data", dir, "--port-base", strconv.Itoa(base), "--verbose"}, flags...)...)
 	log, err := os.Create(dir + ".log")
 	if err != nil {
 		return nil, err
@@ -111,11 +127,26 @@ func startDemo(bin, dir string) (*demo, error) {
 	return d, json.Unmarshal(b, d)
 }
 
-// freeBase finds a port base whose four ports are free.
+// faults are the lines of the log that no client, however hostile, may cause.
+func (d *demo) faults() string {
+	b, err := os.ReadFile(d.dir + ".log")
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	for l := range strings.SplitSeq(string(b), "\n") {
+		if strings.Contains(l, "level=ERROR") || strings.HasPrefix(l, "panic:") || strings.Contains(l, "DATA RACE") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out[:min(len(out), 20)], "\n")
+}
+
+// freeBase finds a port base whose ports are all free.
 func freeBase() (int, error) {
 	for base := 20000; base < 50000; base += 1000 {
 		free := true
-		for _, p := range []int{465, 587, 443, 80} {
+		for _, p := range []int{465, 587, 993, 143, 443, 80} {
 			l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(base+p)))
 			if err != nil {
 				free = false

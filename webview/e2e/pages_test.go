@@ -166,6 +166,61 @@ func (b *tab) register(lang, address string) {
 	b.press(`main form button.go`)
 	b.open("/received")
 	b.see(lang + "-received-empty")
+	b.accountPages(lang, party{Email: address, Password: "a long enough password"})
+}
+
+// accountPages are the settings, a new password by mail, and what was refused.
+func (b *tab) accountPages(lang string, p party) {
+	b.t.Helper()
+	b.open("/refused")
+	b.see(lang + "-refused-empty")
+	letter := headers(p.Email, "boris@demo.test", "Unsigned", note("hello"))
+	if r := b.d.submit(b.t, p, letter, "boris@demo.test"); r.code != 550 {
+		b.t.Fatalf("%d %s", r.code, r.text)
+	}
+	boris := b.d.party(b.t, "boris")
+	signed := signedLetter(b.t, party{Email: p.Email, Cert: boris.Cert, Key: boris.Key}, "boris@demo.test", file{"contract.pdf", []byte("%PDF\n")})
+	if r := b.d.submit(b.t, p, signed, "boris@demo.test"); r.code != 550 {
+		b.t.Fatalf("%d %s", r.code, r.text)
+	}
+	b.open("/refused")
+	b.see(lang + "-refused")
+	b.press(`main a[href^="/refused/"]`)
+	b.see(lang + "-refusal")
+	b.open("/settings")
+	b.see(lang + "-settings")
+	b.do(chromedp.Click("#outside", chromedp.ByQuery))
+	b.press(`form[action="/settings/receipts"] button`)
+	b.see(lang + "-settings-saved")
+	b.newPassword(lang, p, "another long password")
+	b.login(party{Email: p.Email, Password: "another long password"})
+	b.open("/settings")
+	b.press(`form[action="/settings/sessions"] button`)
+	b.see(lang + "-sessions-ended")
+}
+
+// newPassword goes the way of somebody who has forgotten his.
+func (b *tab) newPassword(lang string, p party, password string) {
+	b.t.Helper()
+	known := b.d.mails(b.t)
+	b.open("/password")
+	b.see(lang + "-forgot")
+	b.do(chromedp.SetValue("#address", "nonsense", chromedp.ByQuery))
+	b.press("main form button.go")
+	b.see(lang + "-forgot-wrong")
+	b.do(chromedp.SetValue("#address", p.Email, chromedp.ByQuery))
+	b.press("main form button.go")
+	b.see(lang + "-forgotten")
+	m := readMail(b.t, b.d.notice(b.t, known, p.Email))
+	i := strings.Index(m.text, "https://")
+	b.open(strings.Fields(m.text[i:])[0])
+	b.see(lang + "-reset")
+	b.do(chromedp.SendKeys("#password", "short", chromedp.ByQuery))
+	b.press("main form button.go")
+	b.see(lang + "-reset-weak")
+	b.do(chromedp.SendKeys("#password", password, chromedp.ByQuery))
+	b.press("main form button.go")
+	b.see(lang + "-reset-done")
 }
 
 func (b *tab) recipientPages(lang, link string, p party) {

@@ -1,0 +1,241 @@
+package imapd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+var (
+	errDrained = errors.New("shutting down")
+	errNoTLS   = errors.New("left before TLS")
+	errPanic   = errors.New("panic")
+)
+
+// conn is the guard of one connection; see the package comment. It keeps no
+// buffers while the client has nothing to say: most connections idle.
+//
+// The goroutine that serves the connection is the only one to use it, except
+// for drain, and for output, which IDLE's goroutine has too.
+type conn struct {
+	net.Conn // the stream: plain at first, then TLS
+	srv      *Server
+	raw      net.Conn
+	door     door
+	peer     string // IP address
+	secure   bool   // TLS is up
+	accepted time.Time
+
+	in       []byte // read but not yet looked at
+	scratch  []byte // the engine's own buffer, while it waits in Read
+	line     []byte // rest of the line being handed to the engine
+	mode     mode
+	verb     string // of the command being served
+	tag      string
+	literal  literal // announced at the end of the line
+	letter   bool    // it is what APPEND stores
+	utf8     bool    // in the UTF8 extension
+	left     int64   // octets of the literal not yet read
+	size     int     // octets of the command so far, without literals
+	mistakes int     // lines that were no command
+	fail     error   // permanent
+	loggedIn bool
+	failures int  // of logging in
+	hangUp   bool // close after the next tagged response
+	linger   bool // closing with input unread
+
+	closing sync.Once
+	mu      sync.Mutex
+	waiting bool // for the client to speak
+	between bool // waiting between two commands, where drain may cut in
+	drained bool // the server is shutting down
+
+	outMu   sync.Mutex
+	out     *[]byte       // not yet sent; nil when there is none
+	outErr  error         // permanent
+	capture *bytes.Buffer // takes what the engine writes, see labels
+	hush    bool          // drop the engine's greeting: STARTTLS gets no second one
+	midLine bool          // the engine's last write did not end a response
+}
+
+func newConn(s *Server, raw net.Conn, d door) *conn {
+	return &conn{Conn: raw, raw: raw, srv: s, door: d, peer: host(raw.RemoteAddr()), accepted: time.Now()}
+}
+
+// The engine's deadlines are not ours.
+
+// SetDeadline is part of net.Conn.
+func (c *conn) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline is part of net.Conn.
+func (c *conn) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is part of net.Conn.
+func (c *conn) SetWriteDeadline(time.Time) error { return nil }
+
+// fill reads more of the stream behind c.in, after sending what the client may
+// be waiting for.
+func (c *conn) fill() error {
+	buf := c.scratch
+	if len(buf) == 0 {
+		buf = make([]byte, readChunk)
+	}
+	n, err := c.receive(buf[:min(len(buf), readChunk)])
+	c.in = append(c.in, buf[:n]...)
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// receive reads from the stream.
+func (c *conn) receive(b []byte) (int, error) {
+	if !c.wait(time.Now()) {
+		return 0, errDrained
+	}
+	var n int
+	err := c.flush() // waiting already: what is written from here on is sent at once
+	if err == nil {
+		n, err = c.Conn.Read(b)
+	}
+	c.mu.Lock()
+	drained := c.drained && c.between
+	c.waiting, c.between = false, false
+	c.mu.Unlock()
+	if err != nil && n == 0 && drained {
+		return 0, errDrained
+	}
+	return n, err
+}
+
+// wait sets the deadline of the next read. It is false when the server is
+// shutting down and the client is between two commands, IDLE among them.
+func (c *conn) wait(now time.Time) bool {
+	between := len(c.in) == 0 && (c.mode == atCommand || c.mode == atResponse)
+	d := now.Add(c.srv.Limits.Input)
+	if between && c.loggedIn {
+		d = now.Add(c.srv.Limits.Idle)
+	}
+	if by := c.accepted.Add(c.srv.Limits.Login); !c.loggedIn && by.Before(d) {
+		d = by
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drained && between {
+		return false
+	}
+	c.waiting, c.between = true, between
+	c.raw.SetReadDeadline(d)
+	return true
+}
+
+// drain tells the client to go as soon as it is between two commands.
+func (c *conn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drained = true
+	if c.between {
+		c.raw.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+func (c *conn) isDrained() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drained
+}
+
+// isWaiting reports whether nobody but the caller will send what is written.
+func (c *conn) isWaiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
+// during answers a context that ends when the client goes away while a command
+// is worked on. What the client says meanwhile is kept. stop has to be called
+// before anything else is read.
+func (c *conn) during(ctx context.Context) (watched context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	if len(c.in) > readChunk || c.raw.SetReadDeadline(time.Time{}) != nil {
+		return ctx, cancel
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, readChunk)
+		n, err := c.Conn.Read(buf)
+		c.in = append(c.in, buf[:n]...)
+		if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			cancel()
+		}
+	}()
+	return ctx, func() {
+		c.raw.SetReadDeadline(time.Unix(1, 0))
+		<-done
+		cancel()
+	}
+}
+
+// handshake turns the stream into TLS within a time, or fails for good.
+func (c *conn) handshake(ctx context.Context, within time.Duration) error {
+	c.mu.Lock()
+	if c.drained {
+		c.mu.Unlock()
+		return errDrained
+	}
+	c.between = true // drain cuts it short
+	c.raw.SetDeadline(time.Now().Add(within))
+	c.mu.Unlock()
+	t := tls.Server(c.raw, c.srv.TLS)
+	err := t.HandshakeContext(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.between = false
+	if err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	c.raw.SetDeadline(time.Time{})
+	c.Conn, c.secure = t, true
+	c.mode, c.mistakes = atCommand, 0
+	return nil
+}
+
+// end says BYE and lets nothing more be read.
+func (c *conn) end(text string) error {
+	c.say("* BYE " + text)
+	c.fail, c.linger = io.EOF, true
+	return c.fail
+}
+
+// Close sends what is left to say and closes. With input unread a plain close
+// would reset the connection and take the last response with it, so it waits a
+// moment for the client to go first.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closing.Do(func() {
+		if c.fail == nil {
+			c.fail = io.EOF
+		}
+		c.farewell()
+		if half, ok := c.raw.(interface{ CloseWrite() error }); ok && c.linger {
+			if t, ok := c.Conn.(*tls.Conn); ok {
+				t.CloseWrite()
+			}
+			half.CloseWrite()
+			c.raw.SetReadDeadline(time.Now().Add(closeWait))
+			io.CopyN(io.Discard, c.raw, 1<<20)
+		}
+		err = c.Conn.Close()
+		c.raw.Close()
+		c.srv.forget(c)
+	})
+	return err
+}
