@@ -1,12 +1,13 @@
 # `make run` and `make test` are all that a machine with Go needs.
-# ALL=1 also demands the outside peers (Chromium, s-nail, swaks, OpenSSL, PostgreSQL); CI sets it.
+# ALL=1 also demands the outside peers (browser, mail programs, OpenSSL, PostgreSQL, MinIO), as .ci/run has them.
+# CRYPTOGRAMM_POSTGRES (key=value) and CRYPTOGRAMM_S3 (http://KEY:SECRET@HOST:PORT/BUCKET) name the servers.
 SHELL := /bin/bash
 BIN   := bin/cryptogramm
 DATA  ?= demo-data
 ALL   ?=
 FUZZTIME ?= 20s
 
-.PHONY: build run test unit check race fuzz bench kill powercut e2e readme lint clean
+.PHONY: build run test unit check race fuzz bench bench-imap kill powercut e2e readme lint clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/cryptogramm
@@ -16,7 +17,7 @@ run: build
 
 test: unit
 ifneq ($(ALL),)
-	$(MAKE) check lint race e2e readme kill
+	$(MAKE) check lint race e2e readme kill bench-imap
 	$(MAKE) fuzz FUZZTIME=5000x
 endif
 
@@ -43,17 +44,24 @@ fuzz:
 
 bench: build
 	go test -run '^$$' -bench . -benchmem ./...
-	@if [ -d $${TOOLS:-../shared/tools} ]; then configs/bench-intake.sh; fi
+	configs/bench-intake.sh
+	configs/bench-imap.sh
 
-# Crashes between any two steps, and at random under load; then fsck.
+# Beside Dovecot, where that is installed. LETTERS makes it shorter or longer.
+bench-imap: build
+	configs/bench-imap.sh
+
+# Crashes between any two steps, of the process, of PostgreSQL and of MinIO, and at random under load; then fsck.
 kill:
-	go test -tags kill -run Kill -count 1 -timeout 20m -v ./cmd/cryptogramm
+	go test -tags kill -run Kill -count 1 -timeout 25m -v ./cmd/cryptogramm
 
 # Power cuts on a loop device, beside a control that must lose letters; needs root, xfsprogs and strace.
 powercut: build
 	configs/powercut.sh
 
-# Real clients and a real browser against the real binary.
+# Real clients and a real browser against the real binary: on PostgreSQL and an object store where the
+# environment names both, else on SQLite and a directory.
+e2e: export CRYPTOGRAMM_E2E_BACKEND ?= $(if $(and $(CRYPTOGRAMM_POSTGRES),$(CRYPTOGRAMM_S3)),postgres-minio,sqlite-dir)
 e2e: build
 	cd webview/e2e && npm install --no-fund --no-audit --no-package-lock --silent
 	cd webview/e2e && go vet ./...

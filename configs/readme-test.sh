@@ -10,7 +10,7 @@ demo=$!
 cleanup() {
   kill $demo 2>/dev/null || true
   wait $demo 2>/dev/null || true
-  rm -rf "$scratch" demo-data contract.txt letter.eml changed.eml
+  rm -rf "$scratch" demo-data contract.txt letter.eml changed.eml receipt.eml
 }
 trap cleanup EXIT
 for _ in $(seq 100); do [ -f demo-data/demo.json ] && break; sleep 0.1; done
@@ -30,7 +30,10 @@ expect "the acceptance is on record" 1 'SubmissionAcceptance'
 expect "the rejection is on record" 1 'SubmissionRejection'
 expect "everything can be derived again" 1 '^1 submissions, 1 letters, .* 0 problems$'
 expect "verify passes the letter before the change" 1 '^.*TOTAL-PASSED'
+expect "the gateway's signature under the receipt is good" 1 '^CMS Verification successful'
+expect "the receipt names the letter" 1 '^Subject: Contract'
+expect "the Sent copy shows its state" 1 '^\* 1 FETCH .*\$Notified'
 for _ in $(seq 100); do [ "$(ls demo-data/outbox | grep -c 'eml$')" = 2 ] && break; sleep 0.1; done
 if [ "$(ls demo-data/outbox | grep -c 'eml$')" = 2 ]; then echo "ok: two notices"; else echo "FAILED: two notices"; failed=$((failed + 1)); fi
-echo "$((7 - failed)) passed, $failed failed"
+echo "$((10 - failed)) passed, $failed failed"
 [ "$failed" = 0 ]

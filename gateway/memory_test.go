@@ -80,7 +80,12 @@ func TestMemory(t *testing.T) {
 // fourLetters is how many octets each of the letters of TestMemoryOfFour has:
 // five times in all what they may take. configs/big-letters.sh has the real
 // ones.
-const fourLetters = 32 << 20
+func fourLetters() int64 {
+	if testing.Short() {
+		return 8 << 20
+	}
+	return 32 << 20
+}
 
 // R11, in small: four big letters at once, two signed beside their content and
 // two around it, kept in a directory and in an object store, read by the web's
@@ -110,7 +115,7 @@ func (w *world) memoryOfFour() {
 		paths[i] = w.scratch(fmt.Sprint("letter", i), func(f io.Writer) {
 			out := bufio.NewWriter(f)
 			entity := w.scratch("entity", func(f io.Writer) {
-				w.bigPart(f, w.scratch("raw", func(f io.Writer) { io.CopyN(f, rand.Reader, fourLetters/4*3) }))
+				w.bigPart(f, w.scratch("raw", func(f io.Writer) { io.CopyN(f, rand.Reader, fourLetters()/4*3) }))
 			})
 			if i%2 == 0 {
 				w.detached(out, entity)
@@ -178,7 +183,7 @@ func (w *world) readAll(id string) {
 			return
 		}
 		n, err := io.Copy(io.Discard, d)
-		if err != nil || n < fourLetters/4*3 {
+		if err != nil || n < fourLetters()/4*3 {
 			w.t.Errorf("%s: %d octets, %v", d.Name, n, err)
 		}
 		d.Close()

@@ -149,7 +149,7 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-// A letter that is judged as it was under the hard policy has no recheck, nor has one that passed.
+// A letter that passed needs no recheck.
 func TestNoRecheckWithoutNeed(t *testing.T) {
 	w := newWorld(t, soft)
 	w.send(signed(t, w.anna.Party), bob)
@@ -184,7 +184,7 @@ func (s *listSite) named(c *x509.Certificate) {
 // client fetches from the site.
 func (s *listSite) client(now func() time.Time) *fetch.Client {
 	return fetch.New(fetch.Config{
-		Now: now, AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 2 * time.Second,
+		Now: now, AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 10 * time.Second,
 		Ports: []uint16{netip.MustParseAddrPort(s.Listener.Addr().String()).Port()},
 	})
 }

@@ -28,6 +28,11 @@ var mailboxFaults = [...]struct{ problem, text string }{
 		OR (length > 0) <> (sha256 IS NOT NULL)`},
 	{"mail %s: is the user's own and lies nowhere (%s)",
 		`SELECT l.id, l.account FROM mails l WHERE l.home = '' AND NOT EXISTS (SELECT 1 FROM messages x WHERE x.mail = l.id)`},
+	{"mail %s: is shown with another outline in mailbox %s",
+		`SELECT x.mail, x.mailbox FROM messages x JOIN mails l ON l.id = x.mail LEFT JOIN outlines o ON o.mailbox = x.mailbox AND o.uid = x.uid
+		WHERE o.outline IS NULL OR o.outline <> l.outline`},
+	{"mailbox %s: has the outline of a message that is not there (%s)",
+		`SELECT o.mailbox, CAST(o.uid AS TEXT) FROM outlines o LEFT JOIN messages x ON x.mailbox = o.mailbox AND x.uid = o.uid WHERE x.uid IS NULL`},
 	{"mail %s: lies where it may not, or with another size, added or changed at the wrong time (%s)",
 		`SELECT x.mail, b.name FROM messages x JOIN mails l ON l.id = x.mail JOIN mailboxes b ON b.id = x.mailbox
 		WHERE b.account <> l.account OR x.size <> l.size OR x.added > x.modseq OR x.added < 1 OR b.role IN ` + keptRoles + ` AND l.home <> b.role`},

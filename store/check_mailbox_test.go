@@ -37,6 +37,9 @@ func TestCheckNamesTamperingWithMail(t *testing.T) {
 		{"body left out", func(x exec) {
 			x("UPDATE mails SET length = length - 1, size = size - 1 WHERE home = 'received'")
 		}, "does not show what was received"},
+		{"outline", func(x exec) { x("UPDATE outlines SET outline = $1", []byte("x")) }, "with another outline"},
+		{"outline gone", func(x exec) { x("DELETE FROM outlines") }, "with another outline"},
+		{"outline left", func(x exec) { x("DELETE FROM messages") }, "outline of a message that is not there"},
 		{"another's", func(x exec) { x("UPDATE mails SET account = (SELECT id FROM users WHERE email LIKE 'alice%')") }, "lies where it may not"},
 		{"home", func(x exec) { x("UPDATE mails SET home = 'receipts' WHERE home = 'received'") }, "lies where it may not"},
 		{"keyword", func(x exec) { x("UPDATE messages SET flags = REPLACE(flags, '$Received', '$Verified')") }, "do not follow from the states"},

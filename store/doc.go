@@ -16,6 +16,9 @@
 //   - Evidence is unique per (subject, event, attempt) and insert-only, guarded
 //     by triggers; salt and record lie apart, where only erasure reaches
 //     (invariant 4). Check re-derives all that SQL alone can (invariant 6).
+//   - Mail is what IMAP shows of the exchange: the copies come, and their
+//     keywords change, in the transaction of what they show. A UID is given out
+//     once and in the order of commits. Expunging hides what was delivered.
 //
 // Deliberately absent: decisions (rem has them), bytes of letters (blob has
 // them), retries of a failed commit.

@@ -123,6 +123,7 @@ type messageRow struct {
 	flags          []string
 }
 
+// addMessages adds messages with the UIDs that a change gave out, in a row.
 func (t *tx) addMessages(c change, list []messageRow) error {
 	rows := make([][]any, len(list))
 	for i, m := range list {
@@ -130,6 +131,11 @@ func (t *tx) addMessages(c change, list []messageRow) error {
 			slices.Contains(m.flags, `\Seen`), slices.Contains(m.flags, `\Deleted`), joinFlags(m.flags)}
 	}
 	_, err := t.insert(insertion{into: "messages (mailbox, uid, mail, size, internal, added, modseq, seen, deleted, flags)", rows: rows})
+	if err == nil && len(list) > 0 {
+		_, err = t.exec(`INSERT INTO outlines (mailbox, uid, outline) SELECT x.mailbox, x.uid, l.outline
+			FROM messages x JOIN mails l ON l.id = x.mail WHERE x.mailbox = $1 AND x.uid BETWEEN $2 AND $3`,
+			c.id, list[0].uid, list[len(list)-1].uid)
+	}
 	return err
 }
 

@@ -82,14 +82,15 @@ func (t *tx) copyMessages(r CopyRequest, batches [][]UIDRange, q Quota) (Copied,
 // homeward checks that the target is every mail's home, and finds those that
 // lie there already.
 func (t *tx) homeward(c *copying) error {
-	for rest := c.rows; len(rest) > 0; {
-		block := rest[:min(len(rest), 64)]
-		rest = rest[len(block):]
-		args := []any{c.to.ID, c.to.Role}
-		mails := make(map[string]bool)
-		for _, r := range block {
-			args, mails[r.mail] = append(args, r.mail), true
-		}
+	mails := make(map[string]struct{})
+	for _, r := range c.rows {
+		mails[r.mail] = struct{}{}
+	}
+	var keys []any
+	for mail := range mails {
+		keys = append(keys, mail)
+	}
+	for block := range blocks(keys) {
 		n := 0
 		err := t.each(func(scan func(...any) error) error {
 			n++
@@ -101,11 +102,11 @@ func (t *tx) homeward(c *copying) error {
 			}
 			return err
 		}, "SELECT l.id, COALESCE(MIN(x.uid), 0) FROM mails l LEFT JOIN messages x ON x.mail = l.id AND x.mailbox = $1 WHERE l.home = $2 AND l.id IN ("+
-			dollars(3, len(block))+") GROUP BY l.id", args...)
+			dollars(3, len(block))+") GROUP BY l.id", append([]any{c.to.ID, c.to.Role}, block...)...)
 		if err != nil {
 			return err
 		}
-		if n != len(mails) {
+		if n != len(block) {
 			return ErrKept
 		}
 	}

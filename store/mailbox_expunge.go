@@ -91,8 +91,10 @@ func (t *tx) removeMessages(box *Mailbox, rows []messageRow) error {
 	if _, err := t.insert(insertion{into: "tombstones (mailbox, modseq, uid, added, time)", rows: stones}); err != nil {
 		return err
 	}
-	if err := t.eachUID(uids, "DELETE FROM messages WHERE mailbox = $1 AND ", box.ID); err != nil {
-		return err
+	for _, table := range []string{"outlines", "messages"} {
+		if err := t.eachUID(uids, "DELETE FROM "+table+" WHERE mailbox = $1 AND ", box.ID); err != nil {
+			return err
+		}
 	}
 	return t.dropMails(box.Account, mails)
 }
@@ -102,9 +104,7 @@ func (t *tx) removeMessages(box *Mailbox, rows []messageRow) error {
 func (t *tx) dropMails(account string, mails []any) error {
 	var orphans []any
 	var octets int64
-	for len(mails) > 0 {
-		block := mails[:min(len(mails), 64)]
-		mails = mails[len(block):]
+	for block := range blocks(mails) {
 		err := t.each(func(scan func(...any) error) error {
 			var id string
 			var size int64

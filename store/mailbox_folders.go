@@ -97,7 +97,7 @@ func (db *DB) DeleteMailbox(ctx context.Context, account, name string) error {
 			return err
 		}, "SELECT DISTINCT l.id FROM messages x JOIN mails l ON l.id = x.mail WHERE x.mailbox = $1 AND l.home = ''", m.ID)
 		for _, text := range []string{
-			"DELETE FROM messages WHERE mailbox = $1", "DELETE FROM tombstones WHERE mailbox = $1", "DELETE FROM mailboxes WHERE id = $1",
+			"DELETE FROM outlines WHERE mailbox = $1", "DELETE FROM messages WHERE mailbox = $1", "DELETE FROM tombstones WHERE mailbox = $1", "DELETE FROM mailboxes WHERE id = $1",
 		} {
 			if err == nil {
 				_, err = t.exec(text, m.ID)

@@ -175,7 +175,11 @@ func (s *session) messages(mailbox string, ranges []UIDRange, want Want, limit i
 	}
 	condition, args := inRanges(ranges, 2)
 	columns, join := "x.uid, x.mail, x.size, x.internal, x.modseq, x.flags", ""
-	if want != 0 {
+	switch want {
+	case 0:
+	case WantOutline: // alone, they lie in order
+		join = " JOIN outlines l ON l.mailbox = x.mailbox AND l.uid = x.uid"
+	default:
 		join = " JOIN mails l ON l.id = x.mail"
 	}
 	for _, w := range wanted {

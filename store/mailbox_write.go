@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -151,16 +152,27 @@ func (s *session) eachUID(uids []uint32, text string, fixed ...any) error {
 // eachKey runs a statement over keys, a block of them at a time: they follow the
 // fixed arguments, in place of %s.
 func (s *session) eachKey(keys []any, text string, fixed ...any) error {
-	for _, block := range insertBlocks {
-		for len(keys) >= block {
-			statement := fmt.Sprintf(text, dollars(len(fixed)+1, block))
-			if _, err := s.exec(statement, append(slices.Clone(fixed), keys[:block]...)...); err != nil {
-				return err
-			}
-			keys = keys[block:]
+	for block := range blocks(keys) {
+		statement := fmt.Sprintf(text, dollars(len(fixed)+1, len(block)))
+		if _, err := s.exec(statement, append(slices.Clone(fixed), block...)...); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// blocks parts keys into statements of few sizes.
+func blocks(keys []any) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for _, size := range insertBlocks {
+			for len(keys) >= size {
+				if !yield(keys[:size]) {
+					return
+				}
+				keys = keys[size:]
+			}
+		}
+	}
 }
 
 // AddMail puts a mail of the user's own into a mailbox that he fills: ErrKept

@@ -125,22 +125,20 @@ func (t *tx) touch(mailbox string) {
 	}
 }
 
-// modSeqs answers the ModSeq of mailboxes, of at most 64 at a time.
+// modSeqs answers the ModSeq of mailboxes.
 func (s *session) modSeqs(mailboxes []string, f func(mailbox string, modseq int64)) error {
-	for len(mailboxes) > 0 {
-		block := mailboxes[:min(len(mailboxes), 64)]
-		mailboxes = mailboxes[len(block):]
-		args := make([]any, len(block))
-		for i, m := range block {
-			args[i] = m
-		}
+	keys := make([]any, len(mailboxes))
+	for i, m := range mailboxes {
+		keys[i] = m
+	}
+	for block := range blocks(keys) {
 		err := s.each(func(scan func(...any) error) error {
 			var id string
 			var modseq int64
 			err := scan(&id, &modseq)
 			f(id, modseq)
 			return err
-		}, "SELECT id, modseq FROM mailboxes WHERE id IN ("+dollars(1, len(args))+")", args...)
+		}, "SELECT id, modseq FROM mailboxes WHERE id IN ("+dollars(1, len(block))+")", block...)
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,7 @@ func tomlError(path string, err error) error {
 // derive fills in what follows from other keys. Relative paths start at dir.
 func (c *Config) derive(dir string) {
 	for _, p := range []*string{
-		&c.Data, &c.LinkKey, &c.TLS.Certificate, &c.TLS.Key, &c.Signing.Certificate, &c.Signing.Key, &c.Store.DSNFile,
+		&c.Data, &c.LinkKey, &c.TLS.Certificate, &c.TLS.Key, &c.Signing.Certificate, &c.Signing.Key, &c.Store.DSNFile, &c.Store.Owner,
 		&c.Blobs.AccessKeyFile, &c.Blobs.SecretKeyFile, &c.Blobs.CAFile, &c.Relay.PasswordFile, &c.Relay.CAFile, &c.DKIM.KeyFile,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -30,6 +30,7 @@ type KeyPairConfig struct {
 type StoreConfig struct {
 	Driver  string `toml:"driver"`
 	DSNFile string `toml:"dsn_file"`
+	Owner   string `toml:"owner_dsn_file"`
 }
 
 // BlobsConfig says where the letters are; all below the driver is of "s3".

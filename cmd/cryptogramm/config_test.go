@@ -128,6 +128,25 @@ func TestConfigRefused(t *testing.T) {
 		{withKeys("[limits]\nlink_life = '0s'"), "is not more than 0"},
 		{withKeys("[store]\ndriver = 'mysql'"), `store.driver: "mysql" is not one of sqlite, postgres`},
 		{withKeys("[store]\ndriver = 'postgres'"), "store.dsn_file is missing"},
+		{withKeys("[blobs]\ndriver = 'tape'"), `blobs.driver: "tape" is not one of dir, s3`},
+		{withKeys("[blobs]\ndriver = 's3'"), "blobs.endpoint is missing"},
+		{withKeys("[blobs]\ndriver = 's3'\nendpoint = 'store'"), "blobs.bucket is missing"},
+		{withKeys("[blobs]\ndriver = 's3'\nendpoint = 'store'\nbucket = 'b'"), "blobs.access_key_file is missing"},
+		{withKeys("[blobs]\ndriver = 's3'\nendpoint = 'store'\nbucket = 'b'\naccess_key_file = 'a'"), "blobs.secret_key_file is missing"},
+		{withKeys("[blobs]\ndriver = 's3'\nendpoint = 'https://store'"), "is not host or host:port"},
+		{withKeys("[blobs]\ndriver = 's3'\nendpoint = ':9000'"), "is not host or host:port"},
+		{withKeys("[blobs]\ndriver = 's3'\ncache_mib = 99"), "blobs.cache_mib: 99 is less than the largest letter, 100 MiB"},
+		{withKeys("[limits]\nletter_mib = 4096\n[blobs]\ndriver = 's3'\nspool_mib = 4095"), "blobs.spool_mib: 4095 is less than the largest letter"},
+		{withKeys("[blobs]\nretention_days = -1"), "blobs.retention_days: -1"},
+		{withKeys("[imap]\nimaps = '993'"), "imap.imaps"},
+		{withKeys("[imap]\nconnections = -1"), "imap.connections: -1"},
+		{withKeys("[imap]\nper_address = -1"), "imap.per_address: -1"},
+		{withKeys("[signing]\ncertificate_file = 'c'"), "signing.key_file is missing: signing.certificate_file is given"},
+		{withKeys("[signing]\nkey_file = 'k'"), "signing.certificate_file is missing: signing.key_file is given"},
+		{withKeys("[dkim]\nselector = 's'"), "dkim.key_file is missing"},
+		{withKeys("[dkim]\nkey_file = 'k'"), "dkim.selector is missing"},
+		{withKeys("[dkim]\nselector = 'a b'\nkey_file = 'k'"), "dkim.selector: "},
+		{withKeys("[relay]\nper_destination = 1001"), "relay.per_destination: 1001"},
 		{withKeys("[policy]\nrevocation = 'none'"), "policy.revocation"},
 		{withKeys("[policy]\ndocument_signer = ''"), "policy.document_signer"},
 		{withKeys("[relay]\nsecurity = 'ssl'"), "relay.security"},
@@ -184,6 +203,19 @@ func TestConfigRead(t *testing.T) {
 	}
 }
 
+// TestConfigLocal: an address is ours by its domain, whatever its case.
+func TestConfigLocal(t *testing.T) {
+	c := &Config{Domains: []string{"example.org", "Example.net"}}
+	for address, want := range map[string]bool{
+		"anna@example.org": true, "anna@EXAMPLE.org": true, "anna@example.net": true,
+		"anna@mail.example.org": false, "anna@example.com": false, "example.org": false, "": false,
+	} {
+		if c.local(address) != want {
+			t.Errorf("%q is ours: %v", address, !want)
+		}
+	}
+}
+
 // FuzzConfig: whatever the file holds, what is accepted makes sense.
 func FuzzConfig(f *testing.F) {
 	b, err := os.ReadFile(exampleConfig)
@@ -193,6 +225,7 @@ func FuzzConfig(f *testing.F) {
 	f.Add(string(b))
 	f.Add(required)
 	f.Add(withKeys("[limits]\nslot_wait = '1h'"))
+	f.Add(withKeys("[blobs]\ndriver = 's3'\nendpoint = 'store:9000'\nbucket = 'b'\naccess_key_file = 'a'\nsecret_key_file = 's'\ncache_mib = 200"))
 	path := filepath.Join(f.TempDir(), "fuzz.toml")
 	f.Fuzz(func(t *testing.T, text string) {
 		write(t, path, text, 0o600)
@@ -201,7 +234,9 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		l := c.limits()
-		if l.Letter < 0 || l.Slots < 0 || l.SlotWait < 0 || l.LinkLife < 0 || !filepath.IsAbs(c.Data) || len(c.Domains) == 0 {
+		if l.Letter < 0 || l.Slots < 0 || l.SlotWait < 0 || l.LinkLife < 0 || !filepath.IsAbs(c.Data) || len(c.Domains) == 0 ||
+			c.Blobs.Driver == "s3" && (c.Blobs.CacheMiB < c.largestLetter() || c.Blobs.Bucket == "" || !filepath.IsAbs(c.Blobs.SecretKeyFile)) ||
+			(c.Signing.Certificate == "") != (c.Signing.Key == "") {
 			t.Errorf("accepted: %+v", c)
 		}
 	})

@@ -66,6 +66,11 @@ func openDB(ctx context.Context, c *Config) (*store.DB, error) {
 			return nil, fmt.Errorf("store.dsn_file: %w", err)
 		}
 		sc.DSN = dsn
+		if c.Store.Owner != "" {
+			if sc.Owner, err = secret(c.Store.Owner); err != nil {
+				return nil, fmt.Errorf("store.owner_dsn_file: %w", err)
+			}
+		}
 	} else if err := touch(sc.DSN); err != nil {
 		return nil, err
 	}

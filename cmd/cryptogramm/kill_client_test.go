@@ -129,17 +129,15 @@ type webStep struct {
 	done        func(*victim) int    // how many evidences there must be afterwards
 }
 
-var acts = map[string]int{}
-
 var handoverStep = webStep{
 	name: "handover", event: "ContentHandover",
 	prepare: func(v *victim) func() {
 		v.t.Helper()
 		link, address := v.unreadLink("guest")
-		acts["handover"]++
+		v.acts["handover"]++
 		return func() { v.person("").confirm(link, address) }
 	},
-	done: func(*victim) int { return acts["handover"] + acts["acknowledge"] },
+	done: func(v *victim) int { return v.acts["handover"] + v.acts["acknowledge"] },
 }
 
 var acknowledgeStep = webStep{
@@ -150,11 +148,11 @@ var acknowledgeStep = webStep{
 		b.registerCertificate()
 		link, _ := v.unreadLink("boris@demo.test")
 		page := b.confirm(link, "")
-		acts["acknowledge"]++
+		v.acts["acknowledge"]++
 		protocol := b.draft(page)
 		return func() { v.person("boris@demo.test").sign(protocol) }
 	},
-	done: func(*victim) int { return acts["acknowledge"] },
+	done: func(v *victim) int { return v.acts["acknowledge"] },
 }
 
 var linkPattern = regexp.MustCompile(`https://[^\s"<>]+/l/[A-Za-z0-9_-]{43}`)
@@ -171,10 +169,10 @@ func (v *victim) unreadLink(to string) (link, address string) {
 		m := regexp.MustCompile(`(?m)^To: <?(` + to + `[^>\s]*)`).FindSubmatch(b)
 		text := strings.ReplaceAll(string(b), "=\r\n", "")
 		l := linkPattern.FindString(text)
-		if m == nil || l == "" || used[l] {
+		if m == nil || l == "" || v.used[l] {
 			continue
 		}
-		used[l] = true
+		v.used[l] = true
 		address = string(m[1])
 		if !strings.Contains(address, "@") {
 			v.t.Fatalf("address %q in %s", address, n)
@@ -184,8 +182,6 @@ func (v *victim) unreadLink(to string) (link, address string) {
 	v.t.Fatalf("no unread link for %s in %d mails", to, len(names))
 	return "", ""
 }
-
-var used = map[string]bool{}
 
 // person is a browser's worth of HTTP client.
 type person struct {

@@ -36,7 +36,7 @@ func killFailpoints(t *testing.T, b *backends) {
 		v.fsck(point)
 	}
 	if !v.start("") {
-		t.Fatal("no start")
+		t.Fatalf("no start\n%s", v.said())
 	}
 	v.kill()
 	v.settle()
@@ -59,7 +59,7 @@ func killFailpoints(t *testing.T, b *backends) {
 			v.waitDead(point)
 			v.fsck(point)
 			if !v.start("") {
-				t.Fatal("no start")
+				t.Fatalf("no start\n%s", v.said())
 			}
 			do() // the person tries again
 			if got := len(v.entries(step.event)); got != step.done(v) {
@@ -84,7 +84,7 @@ func killRandom(t *testing.T, b *backends) {
 	v := newVictim(t, b)
 	for round := range kills {
 		if !v.start("") {
-			t.Fatal("no start")
+			t.Fatalf("no start\n%s", v.said())
 		}
 		stop := v.load(4)
 		time.Sleep(time.Duration(50+rand.IntN(900)) * time.Millisecond)
@@ -132,7 +132,7 @@ func TestKillDatabase(t *testing.T) {
 	}
 	v := newVictim(t, b)
 	if !v.start("") {
-		t.Fatal("no start")
+		t.Fatalf("no start\n%s", v.said())
 	}
 	stop := v.load(4)
 	for range 10 {
@@ -163,7 +163,7 @@ func TestKillObjectStore(t *testing.T) {
 	}
 	v := newVictim(t, b)
 	if !v.start("") {
-		t.Fatal("no start")
+		t.Fatalf("no start\n%s", v.said())
 	}
 	stop := v.load(4)
 	time.Sleep(500 * time.Millisecond)
@@ -206,7 +206,7 @@ func (v *victim) killUploads() {
 		v.fsck(point)
 	}
 	if !v.start("") {
-		v.t.Fatal("no start")
+		v.t.Fatalf("no start\n%s", v.said())
 	}
 }
 
@@ -223,7 +223,7 @@ func (v *victim) killRegistration(point string) {
 	v.waitDead(point)
 	v.fsck(point)
 	if !v.start("") {
-		v.t.Fatal("no start")
+		v.t.Fatalf("no start\n%s", v.said())
 	}
 	for deadline := time.Now().Add(20 * time.Second); v.queued("register") > 0; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {

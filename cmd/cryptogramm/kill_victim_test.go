@@ -40,6 +40,9 @@ type victim struct {
 	mu            sync.Mutex
 	letters       []*sentLetter
 	registrations int
+
+	acts map[string]int  // what persons have done, by step
+	used map[string]bool // links followed
 }
 
 // sentLetter is what a client knows: which bytes it sent, and what it heard.
@@ -59,7 +62,7 @@ func newVictim(t *testing.T, b *backends) *victim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{t: t, bin: filepath.Join(dir, "cryptogramm"), dir: filepath.Join(dir, "data"), base: base, backends: b}
+	v := &victim{t: t, bin: filepath.Join(dir, "cryptogramm"), dir: filepath.Join(dir, "data"), base: base, backends: b, acts: map[string]int{}, used: map[string]bool{}}
 	build := exec.Command("go", "build", "-tags", "failpoint", "-o", v.bin, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

@@ -75,6 +75,13 @@ func (c *Config) keyPair(now time.Time) (tls.Certificate, error) {
 // maxHTTP bounds open web connections.
 const maxHTTP = 2000
 
+// maxSMTP and otherFiles are what else may be open at once: submissions, and
+// letters, database, fetches and mails on their way.
+const (
+	maxSMTP    = 1000
+	otherFiles = 2000
+)
+
 // drain is how long open transactions may take to end at a stop.
 const drain = 20 * time.Second
 
@@ -95,6 +102,10 @@ type door struct {
 // or a door fails. steps are job steps beside the gateway's own.
 func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready func() error) error {
 	defer runtime.KeepAlive(make([]byte, ballast))
+	want := uint64(maxHTTP + maxSMTP + d.config.IMAP.Connections + otherFiles)
+	if have := openFiles(want); have < want {
+		d.log.Warn("not as many files may be open as there may be connections", "limit", have, "wanted", want)
+	}
 	config := &tls.Config{Certificates: []tls.Certificate{d.certificate}, MinVersion: tls.VersionTLS12}
 	mail := smtpd.New(smtpd.Config{
 		Gateway: d.gateway, Accounts: d.accounts, TLS: config, Domain: d.config.Domain, Log: d.log,

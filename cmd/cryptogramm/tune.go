@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"syscall"
 )
 
 // ballast is never touched, so it takes address space and no memory. The
@@ -22,4 +23,22 @@ func tune() {
 	if os.Getenv("GOMAXPROCS") == "" { // the operator's word counts
 		runtime.GOMAXPROCS(processors * runtime.GOMAXPROCS(0)) // the default knows a container's limits
 	}
+}
+
+// openFiles asks the system for as many open files as are wanted and is how
+// many there may be. The runtime has raised the soft limit to the hard one
+// already; more takes the privilege to.
+func openFiles(want uint64) uint64 {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0
+	}
+	if l.Cur >= want {
+		return l.Cur
+	}
+	more := syscall.Rlimit{Cur: want, Max: max(want, l.Max)}
+	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &more) == nil {
+		return want
+	}
+	return l.Cur
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,8 +45,9 @@ type conn struct {
 	utf8     bool    // in the UTF8 extension
 	left     int64   // octets of the literal not yet read
 	size     int     // octets of the command so far, without literals
-	mistakes int     // lines that were no command
-	fail     error   // permanent
+	commands int
+	mistakes int   // lines that were no command
+	fail     error // permanent
 	loggedIn bool
 	failures int  // of logging in
 	hangUp   bool // close after the next tagged response
@@ -60,6 +62,7 @@ type conn struct {
 	outMu   sync.Mutex
 	out     *[]byte       // not yet sent; nil when there is none
 	outErr  error         // permanent
+	sent    atomic.Int64  // octets
 	capture *bytes.Buffer // takes what the engine writes, see labels
 	hush    bool          // drop the engine's greeting: STARTTLS gets no second one
 	midLine bool          // the engine's last write did not end a response

@@ -213,6 +213,7 @@ func (c *conn) begin(line []byte) bool {
 	if !isVerb(words[1]) {
 		return false
 	}
+	c.commands++
 	c.verb = strings.ToUpper(words[1])
 	if c.verb == "UID" {
 		if len(words) < 3 || !isVerb(words[2]) {

@@ -102,7 +102,7 @@ func (c *conn) compose(f func(*writer) error) error {
 	w := &writer{c: c}
 	mark := len(*c.out)
 	if err := f(w); err != nil {
-		if w.sent {
+		if w.sent || c.outErr != nil {
 			c.outErr = err
 			c.raw.Close()
 			return err
@@ -164,6 +164,9 @@ func noEOF(err error) error {
 	return err
 }
 
+// errClient is a client that does not take what is written to it.
+var errClient = errors.New("the client is gone")
+
 // errShort is a mail with fewer octets than its row says.
 var errShort = errors.New("the stored letter is too short")
 
@@ -186,8 +189,10 @@ func (c *conn) send(within time.Duration) error {
 		return c.outErr
 	}
 	c.raw.SetWriteDeadline(time.Now().Add(within))
-	_, c.outErr = c.Conn.Write(*c.out)
-	if c.outErr != nil {
+	n, err := c.Conn.Write(*c.out)
+	c.sent.Add(int64(n))
+	if err != nil {
+		c.outErr = fmt.Errorf("%w: %w", errClient, err)
 		c.raw.Close()
 	}
 	if cap(*c.out) <= 2*outputBuffer {

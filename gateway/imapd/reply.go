@@ -11,6 +11,7 @@ import (
 	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/message"
 	"cryptogramm.ru/cryptogramm/store"
+	"cryptogramm.ru/cryptogramm/store/blob"
 )
 
 // Refusals of the session's own rules.
@@ -41,6 +42,10 @@ func table() []row {
 		{gateway.ErrFull, imap.ResponseCodeUnavailable, "Storage is full, try again later"},
 		{gateway.ErrBusy, imap.ResponseCodeUnavailable, "Too many letters at once, try again"},
 		{gateway.ErrStopped, imap.ResponseCodeUnavailable, "The gateway is not accepting letters, try again later"},
+		{gateway.ErrFlag, imap.ResponseCodeCannot, "Not a flag that can be kept"},
+		{blob.ErrUnavailable, imap.ResponseCodeUnavailable, "Storage cannot be reached, try again later"},
+		{blob.ErrFull, imap.ResponseCodeUnavailable, "Storage is full, try again later"},
+		{errClient, imap.ResponseCodeUnavailable, "Nobody reads this"},
 		{store.ErrFlag, imap.ResponseCodeCannot, "Not a flag that can be kept"},
 		{store.ErrKept, imap.ResponseCodeCannot, "This folder is filled by the exchange alone"},
 		{store.ErrExists, imap.ResponseCodeAlreadyExists, "There is a mailbox of this name"},

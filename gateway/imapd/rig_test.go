@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,6 +79,19 @@ func (l *logBook) String() string {
 	return l.b.String()
 }
 
+// after is what was logged behind the first n octets.
+func (l *logBook) after(n int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.b.Bytes()[n:])
+}
+
+func (l *logBook) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Len()
+}
+
 // rig is a whole gateway with both doors of the mailboxes on loopback, and an
 // account.
 type rig struct {
@@ -133,7 +147,7 @@ func (r *rig) listen(t testing.TB, serve func(net.Listener) error) string {
 	r.served.Add(1)
 	go func() {
 		defer r.served.Done()
-		if err := serve(l); err != nil {
+		if err := serve(l); err != nil && !errors.Is(err, ErrClosed) { // a test may end before it begins
 			t.Errorf("serve: %v", err)
 		}
 	}()

@@ -18,14 +18,14 @@ import (
 	"cryptogramm.ru/cryptogramm/store"
 )
 
-// Config is what New needs. All but Limits is required.
+// Config is what New needs. All but Limits and Now is required.
 type Config struct {
 	Gateway  *gateway.Gateway
 	Accounts *account.Accounts
 	DB       *store.DB // read only: changes go through Gateway
 	TLS      *tls.Config
 	Limits   Limits
-	Now      func() time.Time
+	Now      func() time.Time // nil: time.Now
 	Log      *slog.Logger
 }
 
@@ -64,6 +64,9 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{Config: c}
 	s.Limits = c.Limits.withDefaults()
+	if s.Now == nil {
+		s.Now = time.Now
+	}
 	s.TLS = c.TLS.Clone()
 	s.TLS.MinVersion = max(s.TLS.MinVersion, tls.VersionTLS12)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -102,7 +105,7 @@ func (s *Server) newSession(c *imapserver.Conn) (imapserver.Session, *imapserver
 	if !ok || !guard.secure {
 		return nil, nil, &imap.Error{Type: imap.StatusResponseTypeBye, Code: imap.ResponseCodePrivacyRequired, Text: "TLS is not available"}
 	}
-	return &session{srv: s, conn: guard, engine: c}, nil, nil
+	return &session{srv: s, conn: guard, engine: c, began: s.Now()}, nil, nil
 }
 
 // ServeTLS serves TLS from the first octet ("imaps", 993) until Shutdown

@@ -1,7 +1,7 @@
 package imapd
 
 import (
-	"io"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -9,7 +9,6 @@ import (
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
 
-	"cryptogramm.ru/cryptogramm/gateway"
 	"cryptogramm.ru/cryptogramm/store"
 )
 
@@ -20,6 +19,7 @@ type session struct {
 	conn   *conn
 	engine *imapserver.Conn
 	user   *store.User // logged in
+	began  time.Time
 
 	mu   sync.Mutex
 	view *view // selected
@@ -38,8 +38,13 @@ func (s *session) account() string {
 	return s.user.ID
 }
 
-// Close ends the session with its connection.
-func (s *session) Close() error { return s.Unselect() }
+// Close ends the session with its connection, and writes its one event.
+func (s *session) Close() error {
+	s.srv.Log.LogAttrs(s.srv.ctx, slog.LevelInfo, "imap session",
+		slog.String("door", s.conn.door.name), slog.String("peer", s.conn.peer), slog.String("account", s.account()),
+		slog.Int("commands", s.conn.commands), slog.Int64("sent", s.conn.sent.Load()), slog.Duration("duration", s.srv.Now().Sub(s.began)))
+	return s.Unselect()
+}
 
 // AppendLimit is APPENDLIMIT (RFC 7889).
 func (s *session) AppendLimit() uint32 { return uint32(min(s.srv.Gateway.Limits.Letter, 1<<32-1)) }
@@ -58,7 +63,7 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 	if err != nil {
 		return nil, s.no(err)
 	}
-	v := &view{box: *box, readOnly: options.ReadOnly, synced: time.Now()}
+	v := &view{box: *box, readOnly: options.ReadOnly, synced: s.srv.Now()}
 	v.changed, v.unwatch = s.srv.DB.Watch(box.ID)
 	if v.uids, v.modseq, err = s.srv.DB.MessageUIDs(s.srv.ctx, box.ID); err != nil {
 		v.unwatch()
@@ -153,56 +158,6 @@ func (s *session) status(box *store.Mailbox) (*imap.StatusData, error) {
 		Mailbox: box.Name, NumMessages: &m.Messages, NumRecent: &recent, NumUnseen: &m.Unseen, NumDeleted: &m.Deleted,
 		Size: &m.Size, UIDNext: imap.UID(m.UIDNext), UIDValidity: m.UIDValidity, AppendLimit: &limit,
 	}, nil
-}
-
-// Append is APPEND. Nothing is stored of a letter that broke off, nor of one
-// that does not end its command.
-func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
-	body := &literalBody{r: r, left: r.Size(), conn: s.conn}
-	at, err := s.srv.Gateway.Append(s.srv.ctx, gateway.AppendRequest{
-		User: s.user, Mailbox: name, Flags: plainFlags(options.Flags), Internal: options.Time, Body: body, Size: r.Size(),
-	})
-	if err == nil && !body.whole {
-		err = errTruncated
-	}
-	if err != nil {
-		return nil, s.into(err)
-	}
-	return &imap.AppendData{UIDValidity: at.UIDValidity, UID: imap.UID(at.UID)}, nil
-}
-
-// literalBody is io.EOF only behind the last octet of a literal that ends its
-// command. The engine's own reader takes a client's death for that.
-type literalBody struct {
-	r     io.Reader
-	left  int64
-	conn  *conn
-	whole bool
-	err   error // permanent
-}
-
-func (b *literalBody) Read(p []byte) (int, error) {
-	if b.err != nil {
-		return 0, b.err
-	}
-	if b.left > 0 {
-		n, err := b.r.Read(p)
-		if b.left -= int64(n); b.left > 0 && err != nil {
-			b.err = errTruncated
-		}
-		if n > 0 || len(p) == 0 {
-			return n, nil
-		}
-	}
-	switch {
-	case b.left > 0 && b.err == nil:
-		return 0, nil
-	case b.err == nil && !b.conn.closed():
-		b.err = errTrailing
-	case b.err == nil:
-		b.err, b.whole = io.EOF, true
-	}
-	return 0, b.err
 }
 
 // Expunge is EXPUNGE, UID EXPUNGE and CLOSE. What has gone is told by Poll.

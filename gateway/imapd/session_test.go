@@ -3,6 +3,7 @@ package imapd
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -345,4 +346,79 @@ func TestShutdownSaysBye(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
+}
+
+// Clients that change one mailbox at once each keep a right count of it: what
+// they were told makes up what is there.
+func TestSessionsAtOnce(t *testing.T) {
+	r := startRig(t, Limits{})
+	for range 20 {
+		r.put(t, "Drafts", plainMail)
+	}
+	var clients [4]*client
+	for i := range clients {
+		clients[i] = r.open(t, "Drafts")
+	}
+	done := make(chan []string, len(clients))
+	for i, c := range clients {
+		go func() {
+			done <- c.meddle(rand.New(rand.NewPCG(uint64(i), 7)))
+		}()
+	}
+	for range clients {
+		for _, fault := range <-done {
+			t.Error(fault)
+		}
+	}
+	want := r.state(t)
+	for _, c := range clients {
+		c.ok("NOOP")
+		got := c.ok("FETCH 1:* (UID FLAGS)")
+		if n := strings.Count(strings.Split(strings.SplitAfter(want, "Drafts true:")[1], "\n")[0], "["); n != len(got) {
+			t.Errorf("%d messages, the client has %d", n, len(got))
+		}
+	}
+}
+
+// meddle changes the selected mailbox at random and answers what is wrong with
+// what it was told.
+func (c *client) meddle(rnd *rand.Rand) (faults []string) {
+	known := 20 // messages that the client counts
+	for range 60 {
+		commands := []string{
+			fmt.Sprintf("STORE %d +FLAGS.SILENT (\\Deleted)", 1+rnd.IntN(known+1)), fmt.Sprintf("STORE 1:* -FLAGS (k%d)", rnd.IntN(3)), "EXPUNGE", "NOOP",
+			"COPY 1 Drafts", "MOVE 1 Trash", "FETCH 1:* FLAGS", "SEARCH DELETED", fmt.Sprintf("APPEND Drafts {%d+}\r\n%s", len(plainMail), plainMail),
+		}
+		command := commands[rnd.IntN(len(commands))]
+		tag := c.tag()
+		if _, err := io.WriteString(c, tag+" "+command+"\r\n"); err != nil {
+			return append(faults, err.Error())
+		}
+		for {
+			got, err := c.response()
+			if err != nil {
+				return append(faults, err.Error())
+			}
+			var n int
+			var word string
+			if k, _ := fmt.Sscanf(got, "* %d %s", &n, &word); k == 2 {
+				switch {
+				case word == "EXISTS" && n >= known:
+					known = n
+				case word == "EXPUNGE" && n >= 1 && n <= known && !strings.HasPrefix(command, "FETCH") && !strings.HasPrefix(command, "STORE") && !strings.HasPrefix(command, "SEARCH"):
+					known--
+				case word == "FETCH" && n >= 1 && n <= known:
+				default:
+					faults = append(faults, fmt.Sprintf("%s: %q with %d messages", command, got, known))
+				}
+			}
+			if strings.HasPrefix(got, tag+" ") {
+				if !strings.HasPrefix(got, tag+" OK") {
+					faults = append(faults, fmt.Sprintf("%s: %q", command, got))
+				}
+				break
+			}
+		}
+	}
+	return faults
 }

@@ -28,7 +28,7 @@ func (s *session) Poll(_ *imapserver.UpdateWriter, expunge bool) error {
 	if v == nil {
 		return nil
 	}
-	due := time.Since(v.synced) > resync
+	due := s.srv.Now().Sub(v.synced) > resync
 	select {
 	case <-v.changed:
 		due = true
@@ -79,7 +79,7 @@ func (s *session) update(look, expunge bool) {
 			s.no(err) // for the log
 			return
 		}
-		v.synced = time.Now()
+		v.synced = s.srv.Now()
 	}
 	for _, uid := range c.Gone {
 		if _, ok := v.place(uid); ok {

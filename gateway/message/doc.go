@@ -14,10 +14,12 @@
 //     pass is the judge's to decide.
 //   - Whatever this package composes is 7-bit, deterministic, and parses to the
 //     header fields it was made of and no others.
+//   - An Outline, which IMAP shows, never refuses: it exists for junk too, and
+//     it alone descends into message/rfc822. To the judge a forwarded letter is
+//     a file.
 //
-// Deliberately absent: descending into message/rfc822 (a forwarded letter is a
-// file), converting the charset of bodies, repairing broken letters, and
-// writing a received part again by any way but copying its bytes.
+// Deliberately absent: converting the charset of bodies, repairing broken
+// letters, and writing a received part again by any way but copying its bytes.
 package message
 
 import (

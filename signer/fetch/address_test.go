@@ -105,8 +105,7 @@ func TestNoConnectionReachesAListener(t *testing.T) {
 // TestRebinding: a name that resolves elsewhere the second time is judged by
 // where it leads then.
 func TestRebinding(t *testing.T) {
-	var inner *site
-	inner = newSite(t, func(w http.ResponseWriter, r *http.Request) {
+	inner := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
 			http.Redirect(w, r, "/again", http.StatusFound)
 			return

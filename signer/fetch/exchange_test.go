@@ -16,8 +16,7 @@ import (
 // TestRedirects: to the same host, three times, over the same two schemes.
 func TestRedirects(t *testing.T) {
 	other := newSite(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "other") })
-	var s *site
-	s = newSite(t, func(w http.ResponseWriter, r *http.Request) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		to := r.URL.Query().Get("to")
 		var n int
 		if _, err := fmt.Sscanf(r.URL.Path, "/hops/%d", &n); err == nil && n > 0 {
@@ -142,7 +141,7 @@ func TestSlow(t *testing.T) {
 	for _, path := range []string{"/header", "/body"} {
 		start := time.Now()
 		_, err := client.do(t.Context(), query{url: s.URL + path, limit: maxCRL}, func(b []byte) (any, error) { return b, nil })
-		if took := time.Since(start); err == nil || took > 2*time.Second {
+		if took := time.Since(start); err == nil || took > 10*time.Second {
 			t.Errorf("%s: %v after %v", path, err, took)
 		}
 	}

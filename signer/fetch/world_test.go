@@ -139,7 +139,7 @@ func (s *site) port() uint16 {
 
 // loopback is a configuration that may dial the sites of a test.
 func loopback(sites ...*site) Config {
-	c := Config{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 2 * time.Second}
+	c := Config{AllowNets: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Timeout: 10 * time.Second}
 	for _, s := range sites {
 		c.Ports = append(c.Ports, s.port())
 	}

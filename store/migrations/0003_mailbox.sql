@@ -63,6 +63,15 @@ CREATE INDEX messages_mail ON messages (mail);
 CREATE INDEX messages_modseq ON messages (mailbox, modseq);
 CREATE INDEX messages_deleted ON messages (mailbox, uid) WHERE deleted = 1;
 
+-- The outlines of mails once more, in the order in which a client asks for those
+-- of a whole mailbox.
+CREATE TABLE outlines (
+	mailbox {{text}} NOT NULL,
+	uid     {{int}} NOT NULL,
+	outline {{blob}} NOT NULL,
+	PRIMARY KEY (mailbox, uid)
+){{keyed}};
+
 CREATE TABLE tombstones (
 	mailbox {{text}} NOT NULL REFERENCES mailboxes (id),
 	modseq  {{int}} NOT NULL, -- of the expunge

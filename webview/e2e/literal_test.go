@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bufio"
+	"crypto/tls"
 	"fmt"
+	"net"
 	"sort"
 	"strings"
 	"testing"
@@ -22,6 +25,9 @@ func (m mailbox) snapshot(t *testing.T) string {
 		out = append(out, l.text)
 	}
 	for _, f := range append([]string{"Keep"}, folders...) {
+		if f == "Keep" && !strings.Contains(strings.Join(out, "\n"), f) {
+			continue
+		}
 		for _, l := range w.ok("STATUS " + f + " (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)").lines {
 			out = append(out, l.text)
 		}
@@ -56,27 +62,21 @@ func TestLiterals(t *testing.T) {
 func (m mailbox) injected(t *testing.T, p party) {
 	before := m.snapshot(t)
 	selected := []string{
-		"BOGUS %s", "UID BOGUS %s", "BOGUS %s %s", "%s", "NOOP %s", "CHECK %s", "IDLE %s", "CAPABILITY %s", "NAMESPACE %s", "CLOSE %s", "UNSELECT %s", "ENABLE %s",
+		"BOGUS %s", "UID BOGUS %s", "BOGUS %s %s", "NOOP %s", "CHECK %s", "IDLE %s", "CAPABILITY %s", "NAMESPACE %s", "CLOSE %s", "UNSELECT %s", "ENABLE %s",
 		"SELECT Keep %s", "SELECT %s", "EXAMINE %s", "CREATE %s", "DELETE %s", "RENAME Keep %s", "RENAME %s Keep2", "SUBSCRIBE %s", "UNSUBSCRIBE %s", "STATUS %s (MESSAGES)",
 		"STATUS Keep (BOGUS %s", `LIST "" %s BOGUS`, `LIST (BOGUS) %s "*"`, "LSUB %s", "LOGIN %s %s", "AUTHENTICATE PLAIN %s", "AUTHENTICATE BOGUS %s", "STARTTLS %s",
 		"SEARCH CHARSET X-NONE TEXT %s", "SEARCH CHARSET %s ALL", "SEARCH BOGUS %s", "SEARCH HEADER %s", "SEARCH (TEXT %s", "SEARCH RETURN (BOGUS) TEXT %s", "SEARCH UID %s",
 		"FETCH 1 (BODY[HEADER.FIELDS (%s", "FETCH 1 (BOGUS %s)", "FETCH %s FLAGS", "UID FETCH 1:* (BODY[HEADER.FIELDS.NOT (A %s)", "STORE 1 +FLAGS (%s)", "STORE 1 BOGUS %s", "STORE %s +FLAGS (a)",
 		"COPY 1:* %s", "UID COPY 1:* %s", "MOVE 1:* %s", "UID MOVE 1:* Nowhere%s", "UID EXPUNGE %s", "EXPUNGE %s", "GETQUOTA %s", "ID (%s NIL)", "SORT (DATE) UTF-8 TEXT %s", "COMPRESS %s",
-		`APPEND Sent (\Seen) " 1-Jan-2026 00:00:00 +0000" %s`, "APPEND %s %s", "APPEND Drafts (bad flags %s", `APPEND Drafts "no date" %s`,
+		"APPEND Sent %s", "APPEND Received %s", `APPEND Receipts (\Seen) %s`, "APPEND Nowhere %s", `APPEND Sent (\Seen) " 1-Jan-2026 00:00:00 +0000" %s`, "APPEND %s %s", "APPEND Drafts (bad flags %s", `APPEND Drafts "no date" %s`,
 		`APPEND Drafts (\Bogus\) %s`, "APPEND Drafts UTF8 (%s",
 	}
 	for _, command := range selected {
 		for _, plus := range []string{"+", ""} {
-			m.open(t, "Keep").injects(injection{command: command, plus: plus, text: spoken})
-		}
-	}
-	// Refusals that clients meet every day do not cost them the connection.
-	for _, command := range []string{"APPEND Sent %s", "APPEND Received %s", `APPEND Receipts (\Seen) %s`, "APPEND Nowhere %s", "SEARCH TEXT %s"} {
-		for _, plus := range []string{"+", ""} {
 			m.open(t, "Keep").injects(injection{command: command, plus: plus, text: spoken, goesOn: true})
 		}
 	}
-	for _, command := range []string{"APPEND Sent %s", "APPEND Drafts (bad flags %s", "BOGUS %s", "SEARCH TEXT %s", "SELECT %s", "FETCH 1 (BODY[HEADER.FIELDS (%s)])"} {
+	for _, command := range []string{"%s", "APPEND Sent %s", "APPEND Drafts (bad flags %s", "BOGUS %s", "SEARCH TEXT %s", "SELECT %s", "FETCH 1 (BODY[HEADER.FIELDS (%s)])"} {
 		for _, plus := range []string{"+", ""} {
 			m.open(t, "Keep").injects(injection{command: command, plus: plus, text: strings.Repeat(spoken, 500)})
 		}
@@ -191,4 +191,46 @@ func (i injection) answered() error {
 		}
 	}
 	return err
+}
+
+// TestBeforeTLS sends commands in one packet with STARTTLS: somebody on the way
+// could have written them (RFC 9051 §6.2.1). None is carried out, and a
+// password is not taken without TLS.
+func TestBeforeTLS(t *testing.T) {
+	d := running(t)
+	m := d.mailbox(d.newParty(t, "before-tls"))
+	before := m.snapshot(t)
+	conn, err := net.Dial("tcp", m.IMAP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w := &wire{t: t, conn: conn, r: bufio.NewReader(conn)}
+	w.read()
+	login := "LOGIN " + m.User + " " + m.Password
+	if a := w.command(login); a.status == "OK" || !strings.Contains(w.command("CAPABILITY").lines[0].text, "LOGINDISABLED") {
+		t.Errorf("a password without TLS: %s %s", a.status, a.text)
+	}
+	w.write([]byte("a STARTTLS\r\nx1 " + login + "\r\nx2 CREATE Evil\r\nx3 DELETE Keep\r\n"))
+	l, err := w.tryRead()
+	for err == nil && strings.HasPrefix(l.text, "* ") {
+		t.Log(l.text)
+		l, err = w.tryRead()
+	}
+	if err == nil && !strings.HasPrefix(l.text, "a ") {
+		t.Errorf("STARTTLS: %s", l.text)
+	}
+	inner := tls.Client(conn, m.trust(t))
+	if err == nil && inner.Handshake() == nil { // an end of the connection is as good
+		w := &wire{t: t, conn: inner, r: bufio.NewReader(inner)}
+		if a := w.command("CAPABILITY"); a.status != "OK" || len(a.lines) != 1 || !strings.HasPrefix(a.lines[0].text, "* CAPABILITY") {
+			t.Errorf("after TLS: %+v", a)
+		}
+		if a := w.command("SELECT INBOX"); a.status == "OK" {
+			t.Error("the login from before TLS counts")
+		}
+	}
+	if after := m.snapshot(t); after != before {
+		t.Errorf("the mailbox was\n%s\nand is\n%s", before, after)
+	}
 }

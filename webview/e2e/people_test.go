@@ -17,6 +17,7 @@ func (d *demo) newParty(t *testing.T, local string) party { return d.newPartyIn(
 func (d *demo) newPartyIn(t *testing.T, local, language string) party {
 	t.Helper()
 	dir := t.TempDir()
+	local += "-" + serial()[1:7] // a test that is run again has another party
 	p := party{Email: local + "@demo.test", Name: "Party " + local, Password: rand.Text(),
 		Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	add := exec.Command(d.bin, "user", "add", "--data", d.dir, "--language", language, "--name", p.Name, p.Email)

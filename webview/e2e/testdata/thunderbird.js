@@ -114,7 +114,7 @@ const tests = {
     const pane = w.document.getElementById("tabmail").currentAbout3Pane;
     const folder = folderNamed(o.folder);
     pane.displayFolder(folder.URI);
-    const newest = () => [...folder.messages].filter(h => !o.messageID || h.messageId == o.messageID).sort((a, b) => a.messageKey - b.messageKey).at(-1);
+    const newest = () => [...folder.messages].sort((a, b) => a.messageKey - b.messageKey).at(-1);
     await until("a letter in " + o.folder, () => {
       folder.updateFolder(w.msgWindow);
       return newest() && pane.gDBView && pane.gDBView.findIndexOfMsgHdr(newest(), true) != 0xffffffff;
@@ -125,8 +125,13 @@ const tests = {
       const v = pane.messageBrowser.contentWindow;
       return v && v.gMessage && v.gMessage.messageKey == header.messageKey && v;
     });
-    await until("a word on the signature", () => view.gSignatureStatus >= 0 && view.gSignerCert);
     const icon = view.document.getElementById("signedHdrIcon");
+    // The view is the one of the letter before: its word must be on this one.
+    const here = ">/" + o.folder + ">" + header.messageKey;
+    await until("a word on the signature", () => {
+      const about = decodeURIComponent(view.gSignatureStatusForURI || "").split("?")[0];
+      return about.endsWith(here) && view.gSmimeProcessedDispatched && view.gSignerCert && icon.getAttribute("alt");
+    });
     return {
       subject: header.mime2DecodedSubject,
       status: view.gSignatureStatus,
