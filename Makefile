@@ -7,7 +7,7 @@ DATA  ?= demo-data
 ALL   ?=
 FUZZTIME ?= 20s
 
-.PHONY: build run test unit check race fuzz bench bench-imap kill powercut e2e readme lint clean
+.PHONY: build run test unit check race fuzz bench bench-imap big kill powercut e2e readme lint clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/cryptogramm
@@ -17,7 +17,8 @@ run: build
 
 test: unit
 ifneq ($(ALL),)
-	$(MAKE) check lint race e2e readme kill bench-imap
+	$(MAKE) check lint race e2e readme kill big
+	$(MAKE) bench-imap LETTERS=2000
 	$(MAKE) fuzz FUZZTIME=5000x
 endif
 
@@ -50,6 +51,11 @@ bench: build
 # Beside Dovecot, where that is installed. LETTERS makes it shorter or longer.
 bench-imap: build
 	configs/bench-imap.sh
+
+# Four letters of BIG_MIB at once within 256 MiB of memory; 20 GiB of disk, root for the limit.
+BIG_MIB ?= 1024
+big: build
+	configs/big-letters.sh $(BIG_MIB)
 
 # Crashes between any two steps, of the process, of PostgreSQL and of MinIO, and at random under load; then fsck.
 kill:

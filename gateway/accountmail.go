@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -23,6 +24,7 @@ import (
 type linkMail struct {
 	Address, Language string
 	Time              time.Time
+	Token             string `json:",omitempty"` // in a jobRegister that an earlier version queued: it was not derived
 }
 
 // secret is the token of an account link, of the length that account keeps.
@@ -54,7 +56,7 @@ func (g *Gateway) mailLink(ctx context.Context, kind string, m account.Mailing, 
 	if err != nil || token == "" {
 		return err
 	}
-	payload, err := json.Marshal(linkMail{m.Address, m.Language, now})
+	payload, err := json.Marshal(linkMail{Address: m.Address, Language: m.Language, Time: now})
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (g *Gateway) sendRegistration(ctx context.Context, j *store.Job) (store.Out
 		return store.Outcome{}, err
 	}
 	m := g.accountMail(j, r.Address, r.Language)
-	m.Date, m.Expires, m.Link = r.Time, r.Time.Add(account.RegistrationLife), g.BaseURL+"/register/"+g.secret(jobRegister, j.Subject)
+	m.Date, m.Expires, m.Link = r.Time, r.Time.Add(account.RegistrationLife), g.BaseURL+"/register/"+cmp.Or(r.Token, g.secret(jobRegister, j.Subject))
 	return g.sendAccountMail(ctx, j, accountMail{m, owner, notify.RenderRegistration})
 }
 

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	maxSteps = 4                // how many jobs are carried out at once
-	maxLag   = 30 * time.Second // how long after it was due a job gives way to letters
-	patience = time.Second      // how long one step is waited for while letters are in work
+	maxSteps = 8                     // how many jobs are carried out at once
+	maxLag   = 30 * time.Second      // how long after it was due a job gives way to letters
+	patience = time.Second           // how long one step is waited for while letters are in work
+	company  = 10 * time.Millisecond // how long a free hand waits for half of all, for a claim costs the same for many
 )
 
 // hands carry out jobs, maxSteps at most at once.
@@ -73,19 +74,22 @@ func (g *Gateway) dispatch(ctx context.Context, kinds []string, steps map[string
 // carried out one by one: none, however, waits for one that hangs, and when
 // they are late they give way no more.
 func (g *Gateway) room(ctx context.Context, h *hands, late bool) int {
-	t := time.NewTimer(patience)
-	defer t.Stop()
-	for waited := false; ctx.Err() == nil; {
+	long, short := time.NewTimer(patience), time.NewTimer(company)
+	defer long.Stop()
+	defer short.Stop()
+	for waited, alone := false, false; ctx.Err() == nil; {
 		free, yields := h.free(), g.letters.Load() > 0 && !late
 		switch {
-		case !yields && free > 0:
+		case !yields && (free >= cap(h.busy)/2 || free > 0 && alone):
 			return free
 		case yields && (free == cap(h.busy) || free > 0 && waited):
 			return 1
 		}
 		select {
 		case <-h.freed:
-		case <-t.C:
+		case <-short.C:
+			alone = true
+		case <-long.C:
 			waited = true
 		case <-ctx.Done():
 		}

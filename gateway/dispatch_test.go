@@ -2,9 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cryptogramm.ru/cryptogramm/gateway/notify"
+	"cryptogramm.ru/cryptogramm/store"
 )
 
 func TestRoom(t *testing.T) {
@@ -52,5 +56,35 @@ func TestRoomEndsWithItsContext(t *testing.T) {
 	cancel()
 	if got := (&Gateway{}).room(ctx, newHands(), false); got != 0 {
 		t.Errorf("room for %d", got)
+	}
+}
+
+// TestBackoff: each try waits twice as long as the one before, up to an hour,
+// and jobs that failed together do not come back together.
+func TestBackoff(t *testing.T) {
+	failed := errors.New("the relay is away")
+	now := time.Now()
+	g := &Gateway{Config: Config{Now: func() time.Time { return now }}}
+	for attempts, want := range map[int]time.Duration{1: 10 * time.Second, 2: 20 * time.Second, 5: 160 * time.Second, 10: time.Hour, 1000: time.Hour} {
+		j := &store.Job{Kind: jobNotice, Attempts: attempts, Created: now.Add(-24 * time.Hour)}
+		seen := map[time.Duration]bool{}
+		for range 20 {
+			d := g.delay(j, failed)
+			if seen[d] = true; d < want || d >= want+want/4 {
+				t.Errorf("try %d again after %v, want %v and up to a quarter more", attempts, d, want)
+			}
+		}
+		if len(seen) < 2 {
+			t.Errorf("try %d: no jitter", attempts)
+		}
+		if d := g.delay(j, notify.ErrDestinationBusy); d > 10*time.Second {
+			t.Errorf("try %d waits %v for its turn", attempts, d)
+		}
+	}
+	if d := g.delay(&store.Job{Kind: jobNotice, Attempts: 1000, Created: now}, failed); d > 15*time.Second {
+		t.Errorf("a job of now that has waited its turn often waits %v after its first failure", d)
+	}
+	if d := g.delay(&store.Job{Kind: jobUpload, Attempts: 1000, Created: now.Add(-24 * time.Hour)}, failed); d > time.Minute {
+		t.Errorf("an upload waits %v", d)
 	}
 }

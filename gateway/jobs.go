@@ -21,14 +21,15 @@ const (
 	jobExpire   = "expire"       // subject: consignment
 	jobRegister = "register"     // subject: id of the link; payload: linkMail
 	jobReset    = "reset"        // subject: id of the link; payload: linkMail
-	jobChanged  = "password"     // subject: account; payload: when its password was changed
-	jobUpload   = "upload"       // subject: submission; bound to the node that keeps the bytes; notices wait for it
+	jobChanged  = "password"     // subject: account whose password was changed, when the job was created
+	jobUpload   = "upload"       // subject: submission, or the blob of a mail; bound to the node that keeps the bytes; notices wait for it
 	jobConfirm  = "confirm"      // what the object store took, read back
 	jobDrop     = "drop"         // subject: refusal; bound to the node that holds the bytes
 	jobClean    = "clean"        // spool leftovers of this node
 	jobReceipt  = "receipt"      // subject: evidence; into the sender's folder
 	jobOutside  = "receipt-mail" // subject: account; payload: a receipt for its mailbox elsewhere
 	jobDelay    = "delayed"      // subject: consignment; tells the sender that its notice is late
+	jobCopies   = "copies"       // subject: submission; copies of letters that are older than mailboxes, after it
 )
 
 // leaseTime is how long a step may take before another worker may claim it.
@@ -69,6 +70,11 @@ func (g *Gateway) Run(ctx context.Context, more map[string]Step) error {
 	if _, ok := g.Blobs.(backed); ok {
 		own = append(own, g.confirmJob(now))
 	}
+	if more, err := g.copiesDue(ctx); err != nil {
+		return fmt.Errorf("look for letters without copies: %w", err)
+	} else if more {
+		own = append(own, copiesJob("", now))
+	}
 	if err := g.DB.AddJobs(ctx, own); err != nil {
 		return fmt.Errorf("queue this node's own jobs: %w", err)
 	}
@@ -87,6 +93,7 @@ func (g *Gateway) steps() map[string]Step {
 		jobReset: g.sendReset, jobChanged: g.sendChanged,
 		jobDrop: g.drop, jobClean: g.clean, jobUpload: g.upload, jobConfirm: g.confirm,
 		jobRecheck: g.recheck, jobReceipt: g.receipt, jobOutside: g.sendReceipt, jobDelay: g.delayed,
+		jobCopies: g.makeCopies,
 	}
 }
 

@@ -13,9 +13,10 @@ import (
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
-// sentCopy is the sender's copy of a letter that is being accepted.
-func sentCopy(sp *spooled, letter *message.Letter) (*store.Mail, error) {
-	m, err := newMail(sp.file, sp.ref)
+// sentCopy is the sender's copy of a letter, whose octets r reads and the blob
+// ref has or will have.
+func sentCopy(r io.ReaderAt, ref rem.Ref, letter *message.Letter) (*store.Mail, error) {
+	m, err := newMail(r, ref)
 	if err != nil {
 		return nil, err
 	}

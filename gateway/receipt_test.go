@@ -3,10 +3,8 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,119 +14,10 @@ import (
 	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/document"
-	"cryptogramm.ru/cryptogramm/gateway/judge"
 	"cryptogramm.ru/cryptogramm/gateway/message"
-	"cryptogramm.ru/cryptogramm/signer"
-	"cryptogramm.ru/cryptogramm/signer/cms/cmstest"
 	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
-
-// folder are the mails in a user's folder, oldest first, with their octets.
-func (w *world) folder(user *store.User, role store.Role) []store.Message {
-	w.t.Helper()
-	boxes, err := w.DB.Mailboxes(w.t.Context(), user.ID)
-	w.must(err)
-	i := slices.IndexFunc(boxes, func(b store.Mailbox) bool { return b.Role == role })
-	if i < 0 {
-		return nil
-	}
-	list, err := w.DB.Messages(w.t.Context(), store.MessageQuery{
-		Mailbox: boxes[i].ID, Ranges: []store.UIDRange{{From: 1, To: 1<<32 - 1}}, Want: store.WantMail | store.WantHead | store.WantOutline, Limit: 1000,
-	})
-	w.must(err)
-	return list
-}
-
-// receipts are the mails in anna's Receipts by the event they are of, each
-// found good; warnings of delay are left out.
-func (w *world) receipts() map[rem.Event][]store.Message {
-	w.t.Helper()
-	out := map[rem.Event][]store.Message{}
-	for _, m := range w.folder(w.anna.user, store.RoleReceipts) {
-		if strings.HasSuffix(m.ID, ".delayed") {
-			continue
-		}
-		r := w.receiptIn(m)
-		out[r.Event] = append(out[r.Event], m)
-	}
-	return out
-}
-
-// receiptIn reads a receipt as a stranger can: its signature is the gateway's
-// and good, the evidence file in it is whole and what the gateway holds.
-func (w *world) receiptIn(m store.Message) rem.Record {
-	w.t.Helper()
-	l := w.signedByGateway(m.Head)
-	mixed := l.Root.Parts[0]
-	if mixed.MediaType != "multipart/mixed" || len(mixed.Parts) != 2 || mixed.Parts[0].MediaType != "text/plain" || mixed.Parts[1].MediaType != "application/json" {
-		w.t.Fatalf("the receipt is built otherwise:\n%s", m.Head)
-	}
-	b := w.part(l, mixed.Parts[1])
-	file, err := document.ParseEvidence(b)
-	w.must(err)
-	record, err := file.Evidence()
-	w.must(err)
-	rows, err := w.DB.Evidence(w.t.Context(), store.EvidenceFilter{ID: record.ID})
-	w.must(err)
-	if len(rows) != 1 || !bytes.Equal(rows[0].Record, file.Record) || rows[0].Digest != file.Digest || !bytes.Equal(rows[0].Salt, file.Salt) {
-		w.t.Fatalf("the evidence in the receipt is not the one on record")
-	}
-	if name := mixed.Parts[1].FileName; name != record.ID+".json" {
-		w.t.Errorf("the evidence is named %q", name)
-	}
-	text := string(w.part(l, mixed.Parts[0]))
-	for _, want := range []string{record.ID, file.Digest.String(), fmt.Sprintf("%x", file.Salt), record.Sender, record.Submission} {
-		if !strings.Contains(text, want) {
-			w.t.Errorf("%s: the text does not say %q", record.Event, want)
-		}
-	}
-	if m.MessageID != "<"+record.ID+".receipt@gate.test>" || l.MessageID != m.MessageID || m.ID != record.ID+".receipt" {
-		w.t.Errorf("mail %s, Message-ID %s and %s", m.ID, m.MessageID, l.MessageID)
-	}
-	late := l.Date.Sub(rows[0].Time) > punctual
-	if !m.Internal.Equal(rows[0].Time) || !late && !l.Date.Equal(rows[0].Time.Truncate(time.Second)) || len(m.Flags) != 0 || m.Home != store.RoleReceipts {
-		w.t.Errorf("internal date %v, Date %v, flags %v, home %q", m.Internal, l.Date, m.Flags, m.Home)
-	}
-	return record
-}
-
-// signedByGateway parses a mail of ours, and wants its signature passed.
-func (w *world) signedByGateway(octets []byte) *message.Letter {
-	w.t.Helper()
-	l, err := message.Parse(bytes.NewReader(octets), int64(len(octets)), message.DefaultLimits())
-	w.must(err)
-	trust, err := w.Trust.Store(w.t.Context())
-	w.must(err)
-	f := judge.Judge(w.t.Context(), l, judge.Request{
-		Verifier: &signer.Verifier{Trust: trust}, Party: rem.Party{Addresses: []string{"cryptogramm@gate.test"}}, Now: w.Now(), TempDir: w.Spool,
-		Policy: rem.Policy{DocumentSigner: "sender", Revocation: "hard"}, Log: w.Log,
-	})
-	if f.Verdict != rem.Passed || len(f.Signatures) != 1 || f.Signatures[0].ClaimedTime == nil || f.Signatures[0].Bound != "address" {
-		w.t.Fatalf("the signature is %s: %s %+v\n%s", f.Verdict, f.Detail, f.Signatures, octets)
-	}
-	if len(l.From) != 1 || l.From[0].Mailbox != "cryptogramm@gate.test" || l.Root.Header.Get("Auto-Submitted") != "auto-generated" {
-		w.t.Errorf("From %v, Auto-Submitted %q", l.From, l.Root.Header.Get("Auto-Submitted"))
-	}
-	return l
-}
-
-func (w *world) part(l *message.Letter, p *message.Part) []byte {
-	w.t.Helper()
-	r := l.Open(p.Range())
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	w.must(err)
-	return b
-}
-
-func counts(got map[rem.Event][]store.Message) map[rem.Event]int {
-	out := map[rem.Event]int{}
-	for e, list := range got {
-		out[e] = len(list)
-	}
-	return out
-}
 
 // Every evidence of a letter becomes one mail under the letter.
 func TestReceiptOfEveryEvent(t *testing.T) {
@@ -453,92 +342,6 @@ func TestOpenSSLVerifiesReceipt(t *testing.T) {
 			t.Errorf("a changed receipt verifies: %s", out)
 		}
 	}
-}
-
-// A gateway that could not sign its receipts does not start.
-func TestIdentity(t *testing.T) {
-	root := cmstest.NewRoot(t, "Root")
-	good := root.Issue(t, cmstest.NewKey(t, cmstest.P256), "Gateway", mailSigner("Cryptogramm@Gate.test"))
-	rsa := root.Issue(t, cmstest.NewKey(t, cmstest.RSA2048), "Gateway", mailSigner("cryptogramm@gate.test"))
-	p384 := root.Issue(t, cmstest.NewKey(t, cmstest.P384), "Gateway", mailSigner("cryptogramm@gate.test"))
-	ed := root.Issue(t, cmstest.NewKey(t, cmstest.Ed25519), "Gateway", mailSigner("cryptogramm@gate.test"))
-	other := root.Issue(t, cmstest.NewKey(t, cmstest.P256), "Gateway", mailSigner("info@gate.test"))
-	chain := func(list ...*x509.Certificate) (der [][]byte) {
-		for _, c := range list {
-			der = append(der, c.Raw)
-		}
-		return der
-	}
-	for name, c := range map[string]struct {
-		id   *Identity
-		fits bool
-	}{
-		"good":              {&Identity{chain(good.Certificate, root.Certificate), good.Key}, true},
-		"RSA":               {&Identity{chain(rsa.Certificate), rsa.Key}, true},
-		"P-384":             {&Identity{chain(p384.Certificate), p384.Key}, true},
-		"none":              {nil, false},
-		"no key":            {&Identity{Chain: chain(good.Certificate)}, false},
-		"no chain":          {&Identity{Key: good.Key}, false},
-		"another key":       {&Identity{chain(good.Certificate), other.Key}, false},
-		"another name":      {&Identity{chain(other.Certificate), other.Key}, false},
-		"wrong order":       {&Identity{chain(root.Certificate, good.Certificate), good.Key}, false},
-		"Ed25519":           {&Identity{chain(ed.Certificate), ed.Key}, false},
-		"not a certificate": {&Identity{[][]byte{[]byte("x")}, good.Key}, false},
-	} {
-		if _, err := c.id.open("cryptogramm@gate.test"); (err == nil) != c.fits {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// The delay of a notice is told once, four hours on; the end of it is evidence.
-func TestDelayWarning(t *testing.T) {
-	w := newWorld(t)
-	w.speaks(w.anna.user, "ru")
-	w.must(os.WriteFile(w.outbox, nil, 0o600))
-	id := w.send(signed(t, w.anna.Party), bob, dora)
-	c := w.to(id, bob)
-	run := w.runner()
-	run.due(jobNotice, 2)
-	run.due(jobReceipt, 1)
-	w.clock.pass(delayWarning - time.Minute)
-	run.due(jobNotice, 2)
-	run.due(jobDelay, 0)
-	w.take(w.to(id, dora)) // who had the link from elsewhere
-	w.clock.pass(time.Minute)
-	run.due(jobDelay, 2)
-	late := func() (list []store.Message) {
-		for _, m := range w.folder(w.anna.user, store.RoleReceipts) {
-			if strings.HasSuffix(m.ID, ".delayed") {
-				list = append(list, m)
-			}
-		}
-		return list
-	}
-	list := late()
-	if len(list) != 1 || list[0].MessageID != "<"+c.ID+".delayed@gate.test>" || list[0].Submission != id {
-		t.Fatalf("%d warnings: %+v", len(list), list)
-	}
-	l := w.signedByGateway(list[0].Head)
-	text := string(w.part(l, l.Root.Parts[0]))
-	for _, want := range []string{"Уведомление пока не доставлено", bob, "Попытки продолжаются до: 6 июня 2026", "not a directory"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the warning does not say %q:\n%s", want, text)
-		}
-	}
-	for range 3 {
-		w.clock.pass(2 * time.Hour)
-		run.all()
-	}
-	if n := len(late()); n != 1 {
-		t.Errorf("%d warnings", n)
-	}
-	w.clock.pass(noticeLife)
-	run.all()
-	if got := counts(w.receipts()); got[rem.NotificationForAcceptanceFailure] != 1 || got[rem.SubmissionAcceptance] != 1 {
-		t.Errorf("receipts %v", got)
-	}
-	w.wantEvents(c.ID, "NotificationForAcceptanceFailure")
 }
 
 // A recipient who has his mailbox here finds the notice in it, not at a relay;

@@ -187,7 +187,7 @@ func (g *Gateway) accept(ctx context.Context, a *rem.Accepted, sp *spooled, x ex
 		return "", err
 	}
 	s.Repeats = repeats
-	sent, err := sentCopy(sp, x.letter)
+	sent, err := sentCopy(sp.file, sp.ref, x.letter)
 	if err != nil {
 		return "", err
 	}

@@ -30,7 +30,7 @@ var mailboxFaults = [...]struct{ problem, text string }{
 		`SELECT l.id, l.account FROM mails l WHERE l.home = '' AND NOT EXISTS (SELECT 1 FROM messages x WHERE x.mail = l.id)`},
 	{"mail %s: is shown with another outline in mailbox %s",
 		`SELECT x.mail, x.mailbox FROM messages x JOIN mails l ON l.id = x.mail LEFT JOIN outlines o ON o.mailbox = x.mailbox AND o.uid = x.uid
-		WHERE o.outline IS NULL OR o.outline <> l.outline`},
+		WHERE o.outline IS NULL OR o.outline <> ` + outlineBeside},
 	{"mailbox %s: has the outline of a message that is not there (%s)",
 		`SELECT o.mailbox, CAST(o.uid AS TEXT) FROM outlines o LEFT JOIN messages x ON x.mailbox = o.mailbox AND x.uid = o.uid WHERE x.uid IS NULL`},
 	{"mail %s: lies where it may not, or with another size, added or changed at the wrong time (%s)",
@@ -44,14 +44,15 @@ var mailboxFaults = [...]struct{ problem, text string }{
 		`SELECT l.id, l.submission FROM mails l LEFT JOIN consignments c ON c.id = l.id LEFT JOIN submissions s ON s.id = l.submission
 		WHERE l.home = 'received' AND (c.id IS NULL OR s.id IS NULL OR c.submission <> s.id OR c.received_by IS NULL OR c.received_by <> l.account
 			OR l.sha256 <> s.sha256 OR l.blob_size <> s.size OR l.skip + l.length <> l.blob_size)`},
-	// Databases older than mailboxes have submissions without copies, all of
-	// them before the first copy.
+	// Databases older than mailboxes have submissions without copies, all of them
+	// before the first copy until the job that makes them runs: the oldest first.
 	{"submission %s: its Sent copy is gone (%s)",
 		`SELECT s.id, s.account FROM submissions s WHERE NOT EXISTS (SELECT 1 FROM mails l WHERE l.id = s.id)
-		AND EXISTS (SELECT 1 FROM mails l JOIN submissions e ON e.id = l.id WHERE l.account = s.account AND l.home = 'sent' AND e.time < s.time)`},
+		AND EXISTS (SELECT 1 FROM mails l JOIN submissions e ON e.id = l.id WHERE l.account = s.account AND l.home = 'sent' AND e.time < s.time)
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'copies')`},
 	{"consignment %s: its Received copy is gone (%s)",
 		`SELECT c.id, c.received_by FROM consignments c WHERE c.received_at <> 0 AND c.received_by IS NOT NULL AND NOT EXISTS (SELECT 1 FROM mails l WHERE l.id = c.id)
-		AND EXISTS (SELECT 1 FROM mails l WHERE l.id = c.submission AND l.home = 'sent')`},
+		AND EXISTS (SELECT 1 FROM mails l WHERE l.id = c.submission AND l.home = 'sent') AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'copies')`},
 }
 
 // mailboxes holds what IMAP shows against what it was made from.

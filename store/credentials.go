@@ -123,21 +123,12 @@ func (db *DB) SessionByToken(ctx context.Context, d rem.Digest) (*Session, error
 
 // DeleteSession ends a session; an unknown one is no error.
 func (db *DB) DeleteSession(ctx context.Context, d rem.Digest) error {
-	return db.endSessions(ctx, "DELETE FROM sessions WHERE token = $1", d)
-}
-
-// DeleteSessions ends every session of a user.
-func (db *DB) DeleteSessions(ctx context.Context, user string) error {
-	return db.endSessions(ctx, "DELETE FROM sessions WHERE account = $1", user)
-}
-
-func (db *DB) endSessions(ctx context.Context, text string, arg any) error {
 	err := db.write(ctx, func(t *tx) error {
-		_, err := t.exec(text, arg)
+		_, err := t.exec("DELETE FROM sessions WHERE token = $1", d)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("end sessions: %w", err)
+		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
 }

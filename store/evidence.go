@@ -147,8 +147,11 @@ func (db *DB) Evidence(ctx context.Context, f EvidenceFilter) ([]EvidenceRow, er
 	if len(where) > 0 {
 		text += " WHERE " + strings.Join(where, " AND ")
 	}
-	args = append(args, pageLimit(f.Limit))
-	out, err := list(s, evidenceRow, fmt.Sprintf("%s ORDER BY e.time, e.id LIMIT $%d", text, len(args)), args...)
+	if f.ID == "" { // SQLite compiles a statement anew whenever the parameter of a LIMIT is bound
+		args = append(args, pageLimit(f.Limit))
+		text += fmt.Sprintf(" ORDER BY e.time, e.id LIMIT $%d", len(args))
+	}
+	out, err := list(s, evidenceRow, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}

@@ -132,12 +132,17 @@ func (t *tx) addMessages(c change, list []messageRow) error {
 	}
 	_, err := t.insert(insertion{into: "messages (mailbox, uid, mail, size, internal, added, modseq, seen, deleted, flags)", rows: rows})
 	if err == nil && len(list) > 0 {
-		_, err = t.exec(`INSERT INTO outlines (mailbox, uid, outline) SELECT x.mailbox, x.uid, l.outline
+		_, err = t.exec(`INSERT INTO outlines (mailbox, uid, outline) SELECT x.mailbox, x.uid, `+outlineBeside+`
 			FROM messages x JOIN mails l ON l.id = x.mail WHERE x.mailbox = $1 AND x.uid BETWEEN $2 AND $3`,
 			c.id, list[0].uid, list[len(list)-1].uid)
 	}
 	return err
 }
+
+// outlineBeside is what stands in outlines of a mail's: one that is longer than
+// usual is kept with the mail alone. Otherwise copies, which no quota counts by
+// their octets, could take hundreds of KiB each.
+const outlineBeside = "CASE WHEN LENGTH(l.outline) <= 2048 THEN l.outline ELSE SUBSTR(l.outline, 1, 0) END"
 
 // sentBy is the account that has a Sent copy of a submission; "" when none has.
 func (s *session) sentBy(submission string) (account string, err error) {

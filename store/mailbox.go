@@ -93,6 +93,7 @@ type MessageQuery struct {
 	Ranges  []UIDRange
 	Want    Want
 	Limit   int // at least 1
+	Octets  int // end with the message whose Head and Outline make up so many with those before; 0: no bound
 }
 
 // FlagRow is a message's flags.
@@ -103,11 +104,11 @@ type FlagRow struct {
 
 // Changes is what has become of a mailbox since some ModSeq.
 type Changes struct {
-	ModSeq int64     // now: the next call's since
-	Added  []uint32  // ascending
-	Flags  []FlagRow // of messages that were there already, ascending
-	Gone   []uint32  // ascending
-	Stale  bool      // what has gone is not known any more: read everything again
+	ModSeq  int64    // now: the next call's since
+	Added   []uint32 // ascending
+	Changed []uint32 // messages that were there already and have other flags now, ascending
+	Gone    []uint32 // ascending
+	Stale   bool     // what has gone is not known any more: read everything again
 }
 
 // FlagOp is what STORE does with flags (RFC 9051 §6.4.6).

@@ -96,7 +96,7 @@ func benchMailbox(b *testing.B, p *place) {
 		run(fmt.Sprintf("%s of %d", q.name, q.n), func(b *testing.B) {
 			from := uint32(1)
 			for b.Loop() {
-				out, err := o.db.Messages(ctx, MessageQuery{box.ID, []UIDRange{{from, from + q.n - 1}}, q.want, int(q.n)})
+				out, err := o.db.Messages(ctx, MessageQuery{Mailbox: box.ID, Ranges: []UIDRange{{from, from + q.n - 1}}, Want: q.want, Limit: int(q.n)})
 				if err != nil || len(out) != int(q.n) {
 					b.Fatal(len(out), err)
 				}

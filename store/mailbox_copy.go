@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // CopyMessages copies or moves messages to another mailbox of the account.
@@ -12,29 +13,59 @@ import (
 // what was moved before an error is answered with it. ErrKept, ErrQuota (copies into folders that the user
 // fills), ErrNotFound.
 func (db *DB) CopyMessages(ctx context.Context, r CopyRequest, q Quota) (c Copied, err error) {
-	once := func(ranges ...[]UIDRange) (done Copied, err error) {
-		err = db.write(ctx, func(t *tx) error {
-			done, err = t.copyMessages(r, ranges, q)
-			return err
-		})
-		return done, err
-	}
-	if !r.Move {
-		c, err = once(batches(r.UIDs)...)
+	if r.Move {
+		err = pieces(r.UIDs, c.piece(func(ranges []UIDRange) (done Copied, err error) {
+			err = db.write(ctx, func(t *tx) error {
+				done, err = t.copyMessages(r, ranges, q)
+				return err
+			})
+			return done, err
+		}))
 	} else {
-		err = db.pieces(r.UIDs, func(ranges []UIDRange) (last uint32, more bool, err error) {
-			done, err := once(ranges)
-			if err != nil || len(done.Source) == 0 {
-				return 0, false, err
+		err = db.write(ctx, func(t *tx) error {
+			c = Copied{}
+			from, err := t.lockOwner(r.From)
+			if err != nil {
+				return err
 			}
-			c.UIDValidity, c.Source, c.Dest = done.UIDValidity, append(c.Source, done.Source...), append(c.Dest, done.Dest...)
-			return done.Source[len(done.Source)-1], len(done.Source) == manyMessages, nil
+			// What is copied into the mailbox itself is not copied again.
+			uids := clipRanges(r.UIDs, from.UIDNext-1)
+			return pieces(uids, c.piece(func(ranges []UIDRange) (Copied, error) { return t.copyMessages(r, ranges, q) }))
 		})
+		if err != nil {
+			c = Copied{}
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("copy from mailbox %s to %s: %w", r.From, r.To, err)
 	}
 	return c, err
+}
+
+// piece is a step of pieces that adds what was copied to c.
+func (c *Copied) piece(step func(ranges []UIDRange) (Copied, error)) func([]UIDRange) (uint32, bool, error) {
+	return func(ranges []UIDRange) (last uint32, more bool, err error) {
+		done, err := step(ranges)
+		if err != nil {
+			return 0, false, err
+		}
+		c.UIDValidity = done.UIDValidity
+		n := len(done.Source)
+		if n == 0 {
+			return 0, false, nil
+		}
+		c.Source, c.Dest = append(c.Source, done.Source...), append(c.Dest, done.Dest...)
+		return done.Source[n-1], n == manyMessages, nil
+	}
+}
+
+// clipRanges are ranges up to a UID.
+func clipRanges(ranges []UIDRange, last uint32) []UIDRange {
+	out := slices.Clone(ranges)
+	for i := range out {
+		out[i].To = min(out[i].To, last)
+	}
+	return out
 }
 
 // copying is one COPY or MOVE under way.
@@ -44,7 +75,9 @@ type copying struct {
 	there    map[string]uint32 // mail → UID in a target that the exchange fills
 }
 
-func (t *tx) copyMessages(r CopyRequest, batches [][]UIDRange, q Quota) (Copied, error) {
+// copyMessages copies or moves the first messages of ranges, manyMessages at
+// most: their flags may be 4 KiB each.
+func (t *tx) copyMessages(r CopyRequest, ranges []UIDRange, q Quota) (Copied, error) {
 	from, err := t.lockOwner(r.From)
 	if err != nil {
 		return Copied{}, err
@@ -56,17 +89,11 @@ func (t *tx) copyMessages(r CopyRequest, batches [][]UIDRange, q Quota) (Copied,
 	if c.to.Account != c.from.Account {
 		return Copied{}, ErrNotFound
 	}
-	order := " ORDER BY x.uid"
-	if r.Move {
-		order += fmt.Sprintf(" LIMIT %d", manyMessages)
-	}
-	for _, ranges := range batches {
-		condition, args := inRanges(ranges, 2)
-		rows, err := t.messageRows("x.mailbox = $1 AND "+condition+order, append([]any{r.From}, args...)...)
-		if err != nil {
-			return Copied{}, err
-		}
-		c.rows = append(c.rows, rows...)
+	condition, args := inRanges(ranges, 2)
+	c.rows, err = t.messageRows("x.mailbox = $1 AND "+condition+fmt.Sprintf(" ORDER BY x.uid LIMIT %d", manyMessages),
+		append([]any{r.From}, args...)...)
+	if err != nil {
+		return Copied{}, err
 	}
 	if c.to.Role.Kept() {
 		err = t.homeward(&c)

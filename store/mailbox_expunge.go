@@ -21,7 +21,7 @@ func (db *DB) Expunge(ctx context.Context, mailbox string, uids []UIDRange) ([]u
 	var gone []uint32
 	status, err := db.MailboxStatus(ctx, mailbox)
 	if err == nil && status.Deleted > 0 {
-		err = db.pieces(uids, func(ranges []UIDRange) (last uint32, more bool, err error) {
+		err = pieces(uids, func(ranges []UIDRange) (last uint32, more bool, err error) {
 			var piece []uint32
 			err = db.write(ctx, func(t *tx) error {
 				piece, err = t.expunge(mailbox, ranges)

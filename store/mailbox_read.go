@@ -84,22 +84,41 @@ func (db *DB) MessageUIDs(ctx context.Context, mailbox string) (uids []uint32, m
 	return uids, modseq, nil
 }
 
-// Messages reads messages in order of UID: those of the ranges, at most Limit
-// of them. Fewer than Limit means that there are no more; to go on, ask for what
-// follows the last UID. Memory is that of the answer: Head may be 256 KiB each.
+// Messages reads messages in order of UID: those of the ranges, as many as the
+// query allows. When the answer is not Full there are no more; to go on, ask for
+// what follows the last UID. Memory is that of the answer: Head may be 256 KiB
+// each, Outline 320 KiB.
 func (db *DB) Messages(ctx context.Context, q MessageQuery) ([]Message, error) {
-	s := db.read(ctx)
-	var out []Message
+	r := messageReader{session: db.read(ctx), MessageQuery: q}
 	for _, ranges := range batches(q.Ranges) {
-		more, err := s.messages(q.Mailbox, ranges, q.Want, q.Limit-len(out))
-		if err != nil {
-			return nil, fmt.Errorf("messages of mailbox %s: %w", q.Mailbox, err)
-		}
-		if out = append(out, more...); len(out) >= q.Limit {
+		if r.Full(r.out) {
 			break
 		}
+		if err := r.read(ranges); err != nil {
+			return nil, fmt.Errorf("messages of mailbox %s: %w", q.Mailbox, err)
+		}
 	}
-	return out, nil
+	return r.out, nil
+}
+
+// Full reports whether an answer may have been cut off by the query's bounds.
+func (q *MessageQuery) Full(answer []Message) bool {
+	octets := 0
+	for i := range answer {
+		octets += answer[i].weight()
+	}
+	return len(answer) >= q.Limit || q.Octets > 0 && octets >= q.Octets
+}
+
+// weight is what of a message is not bounded by little.
+func (m *Message) weight() int { return len(m.Head) + len(m.Outline) }
+
+// messageReader is a query under way.
+type messageReader struct {
+	*session
+	MessageQuery
+	out    []Message
+	octets int
 }
 
 // Ranges that one statement reads: one of any width, or several that hold few
@@ -169,10 +188,8 @@ func inRanges(ranges []UIDRange, from int) (condition string, args []any) {
 // errEnough ends a reading early.
 var errEnough = errors.New("enough rows")
 
-func (s *session) messages(mailbox string, ranges []UIDRange, want Want, limit int) ([]Message, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
+func (s *messageReader) read(ranges []UIDRange) error {
+	want, limit := s.Want, s.Limit-len(s.out)
 	condition, args := inRanges(ranges, 2)
 	columns, join := "x.uid, x.mail, x.size, x.internal, x.modseq, x.flags", ""
 	switch want {
@@ -183,7 +200,10 @@ func (s *session) messages(mailbox string, ranges []UIDRange, want Want, limit i
 		join = " JOIN mails l ON l.id = x.mail"
 	}
 	for _, w := range wanted {
-		if want&w.want != 0 {
+		switch {
+		case want == WantOutline && w.want == want:
+			columns += outlineWhole
+		case want&w.want != 0:
 			columns += w.columns
 		}
 	}
@@ -191,7 +211,6 @@ func (s *session) messages(mailbox string, ranges []UIDRange, want Want, limit i
 	if r := ranges[0]; len(ranges) == 1 && uint64(r.To-r.From) >= uint64(limit) {
 		text += fmt.Sprintf(" LIMIT %d", 1<<bits.Len(uint(limit-1))) // of few sizes, see ClaimJobs
 	}
-	var out []Message
 	var flags string
 	m := new(Message)
 	dest := m.columns(&flags, want)
@@ -201,16 +220,21 @@ func (s *session) messages(mailbox string, ranges []UIDRange, want Want, limit i
 			return err
 		}
 		m.Flags = splitFlags(flags)
-		if out = append(out, *m); len(out) == limit {
+		s.out, s.octets = append(s.out, *m), s.octets+m.weight()
+		if len(s.out) == s.Limit || s.Octets > 0 && s.octets >= s.Octets {
 			return errEnough
 		}
 		return nil
-	}, text, append([]any{mailbox}, args...)...)
+	}, text, append([]any{s.Mailbox}, args...)...)
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return out, err
+	return err
 }
+
+// outlineWhole is the outline beside the message, or in place of a long one the
+// mail's.
+const outlineWhole = ", CASE WHEN LENGTH(l.outline) > 0 THEN l.outline ELSE (SELECT m.outline FROM mails m WHERE m.id = x.mail) END"
 
 // wanted are the columns that each Want reads.
 var wanted = [...]struct {
@@ -251,7 +275,8 @@ func (db *DB) Mail(ctx context.Context, id string) (*Mail, error) {
 }
 
 // MailboxChanges tells what has become of a mailbox since, in one consistent
-// read: ErrNotFound.
+// read: ErrNotFound. The flags of what was changed are left to Messages, which
+// reads them a page at a time: they may be gigabytes.
 func (db *DB) MailboxChanges(ctx context.Context, mailbox string, since int64) (Changes, error) {
 	const (
 		itself = iota
@@ -264,24 +289,24 @@ func (db *DB) MailboxChanges(ctx context.Context, mailbox string, since int64) (
 	err := db.read(ctx).each(func(scan func(...any) error) error {
 		var kind int
 		var n int64
-		var text string
-		if err := scan(&kind, &n, &text); err != nil {
+		var stale bool
+		if err := scan(&kind, &n, &stale); err != nil {
 			return err
 		}
 		switch kind {
 		case itself:
-			found, c.ModSeq, c.Stale = true, n, text == "stale"
+			found, c.ModSeq, c.Stale = true, n, stale
 		case added:
 			c.Added = append(c.Added, uint32(n))
 		case changed:
-			c.Flags = append(c.Flags, FlagRow{uint32(n), splitFlags(text)})
+			c.Changed = append(c.Changed, uint32(n))
 		case gone:
 			c.Gone = append(c.Gone, uint32(n))
 		}
 		return nil
-	}, `SELECT 0, modseq, CASE WHEN pruned > $2 THEN 'stale' ELSE '' END FROM mailboxes WHERE id = $1
-		UNION ALL SELECT CASE WHEN added > $2 THEN 1 ELSE 2 END, uid, flags FROM messages WHERE mailbox = $1 AND modseq > $2
-		UNION ALL SELECT 3, uid, '' FROM tombstones WHERE mailbox = $1 AND modseq > $2 AND added <= $2`, mailbox, since)
+	}, `SELECT 0, modseq, CASE WHEN pruned > $2 THEN 1 ELSE 0 END FROM mailboxes WHERE id = $1
+		UNION ALL SELECT CASE WHEN added > $2 THEN 1 ELSE 2 END, uid, 0 FROM messages WHERE mailbox = $1 AND modseq > $2
+		UNION ALL SELECT 3, uid, 0 FROM tombstones WHERE mailbox = $1 AND modseq > $2 AND added <= $2`, mailbox, since)
 	if err == nil && !found {
 		err = ErrNotFound
 	}
@@ -290,7 +315,7 @@ func (db *DB) MailboxChanges(ctx context.Context, mailbox string, since int64) (
 	}
 	slices.Sort(c.Added)
 	slices.Sort(c.Gone)
-	slices.SortFunc(c.Flags, func(a, b FlagRow) int { return cmp.Compare(a.UID, b.UID) })
+	slices.Sort(c.Changed)
 	return c, nil
 }
 

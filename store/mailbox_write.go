@@ -17,7 +17,7 @@ const manyMessages = 2000
 func (db *DB) SetFlags(ctx context.Context, c FlagChange) error {
 	flags, err := CanonicalFlags(c.Flags)
 	if err == nil {
-		err = db.pieces(c.UIDs, func(ranges []UIDRange) (last uint32, more bool, err error) {
+		err = pieces(c.UIDs, func(ranges []UIDRange) (last uint32, more bool, err error) {
 			err = db.write(ctx, func(t *tx) error {
 				last, more, err = t.setFlags(c.Mailbox, ranges, func(have []string) []string { return changeFlags(have, c.Op, flags) })
 				return err
@@ -34,7 +34,7 @@ func (db *DB) SetFlags(ctx context.Context, c FlagChange) error {
 // pieces runs step over ranges of UIDs, at most manyMessages messages at a time:
 // as long as step says that there are more, it is run again from after the last
 // UID.
-func (db *DB) pieces(uids []UIDRange, step func(ranges []UIDRange) (last uint32, more bool, err error)) error {
+func pieces(uids []UIDRange, step func(ranges []UIDRange) (last uint32, more bool, err error)) error {
 	for _, ranges := range batches(uids) {
 		for {
 			last, more, err := step(ranges)

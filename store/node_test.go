@@ -18,13 +18,17 @@ func TestNodeNames(t *testing.T) {
 		if p.server == "" {
 			return
 		}
-		if _, err := b.HoldNode(brief(t), "node-1"); !errors.Is(err, ErrNodeTaken) {
+		_, err := b.HoldNode(brief(t), "node-1")
+		for busy(err) {
+			_, err = b.HoldNode(brief(t), "node-1")
+		}
+		if !errors.Is(err, ErrNodeTaken) {
 			t.Fatalf("a second holder: %v", err)
 		}
 		first.Release()
 		second := got[*NodeName](t)(b.HoldNode(ctx, "node-1"))
 		third, err := cutOff(t, p, a)
-		for errors.Is(err, ErrNodeTaken) { // the holder was quicker, as it should be
+		for errors.Is(err, ErrNodeTaken) || busy(err) { // the holder was quicker, as it should be
 			third, err = cutOff(t, p, a)
 		}
 		must(t, err)
@@ -51,6 +55,11 @@ func cutOff(t *testing.T, p *place, db *DB) (*NodeName, error) {
 		hashtextextended(current_schema() || '/node/node-1', 7305808869231650167) & 4294967295`)
 	must(t, err)
 	return db.HoldNode(brief(t), "node-1")
+}
+
+// busy is when a server under load had not even answered in time.
+func busy(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrNodeTaken)
 }
 
 // brief is a context that ends before a holder's patience does.

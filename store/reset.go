@@ -16,7 +16,7 @@ type PasswordReset struct {
 	Jobs     func(u *User) []Job         // what follows, added in the same transaction
 }
 
-// ResetPassword uses the token up, sets the password, ends every session of
+// ResetPassword uses the token up, sets the password, ends every login of
 // the user, makes his other tokens of the kind useless and forgets the failures
 // counted against him: all of it or nothing. ErrUsed as for UseToken;
 // ErrNotFound also where the address has no claimed account.
@@ -44,7 +44,7 @@ func (t *tx) resetPassword(r PasswordReset) (*User, error) {
 	if err := t.changeOne("UPDATE users SET password = $2 WHERE id = $1 AND claimed = 1", u.ID, r.Password); err != nil {
 		return nil, err
 	}
-	if _, err := t.exec("DELETE FROM sessions WHERE account = $1", u.ID); err != nil {
+	if err := t.endLogins(u.ID); err != nil {
 		return nil, err
 	}
 	for _, a := range u.Addresses {

@@ -17,6 +17,7 @@ type User struct {
 	Created                          time.Time
 	Addresses                        []string // confirmed; Email is the first
 	ReceiptsOutside                  bool     // receipts are also mailed to Email
+	Logins                           int64    // grows when all who are logged in have to log in again, see Logins
 }
 
 // AddUser adds a user with his addresses (Email is one of them whether named or
@@ -50,10 +51,10 @@ func (t *tx) addUser(u User, passwordHash string) error {
 	return err
 }
 
-const userColumns = "SELECT id, email, name, phone, language, claimed, admin, created, receipts_outside FROM users "
+const userColumns = "SELECT id, email, name, phone, language, claimed, admin, created, receipts_outside, logins FROM users "
 
 func userRow(u *User) []any {
-	return []any{&u.ID, &u.Email, &u.Name, &u.Phone, &u.Language, &u.Claimed, &u.Admin, instant{&u.Created}, &u.ReceiptsOutside}
+	return []any{&u.ID, &u.Email, &u.Name, &u.Phone, &u.Language, &u.Claimed, &u.Admin, instant{&u.Created}, &u.ReceiptsOutside, &u.Logins}
 }
 
 // UserByID answers ErrNotFound for an unknown id.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -14,12 +15,15 @@ type hub struct {
 
 	mu       sync.Mutex
 	watchers map[string]map[chan struct{}]struct{} // by mailbox
+	alarms   map[string]map[*func()]struct{}       // by user
 	relay    *relay                                // nil: no other node
 	closed   bool
 }
 
 func newHub() *hub {
-	return &hub{wake: make(chan struct{}, 1), watchers: make(map[string]map[chan struct{}]struct{})}
+	return &hub{
+		wake: make(chan struct{}, 1), watchers: make(map[string]map[chan struct{}]struct{}), alarms: make(map[string]map[*func()]struct{}),
+	}
 }
 
 // Watch delivers a token after each commit that changed a mailbox, by this
@@ -39,19 +43,23 @@ func (db *DB) Wake() <-chan struct{} {
 }
 
 func (h *hub) watch(mailbox string, token chan struct{}) (stop func()) {
+	return register(h, h.watchers, mailbox, token)
+}
+
+func (h *hub) alarm(user string, f *func()) (stop func()) { return register(h, h.alarms, user, f) }
+
+func register[T comparable](h *hub, all map[string]map[T]struct{}, id string, one T) (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	of := h.watchers[mailbox]
-	if of == nil {
-		of = make(map[chan struct{}]struct{})
-		h.watchers[mailbox] = of
+	if all[id] == nil {
+		all[id] = make(map[T]struct{})
 	}
-	of[token] = struct{}{}
+	all[id][one] = struct{}{}
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if delete(of, token); len(of) == 0 {
-			delete(h.watchers, mailbox)
+		if delete(all[id], one); len(all[id]) == 0 {
+			delete(all, id)
 		}
 	}
 }
@@ -64,22 +72,25 @@ func give(token chan struct{}) {
 }
 
 // committed tells this process and the others.
-func (h *hub) committed(mailboxes []string, woke bool) {
-	h.tell(mailboxes, woke)
-	if h.relay != nil && (woke || len(mailboxes) > 0) {
-		h.relay.send(mailboxes, woke)
+func (h *hub) committed(changed []string, woke bool) {
+	h.tell(changed, woke)
+	if h.relay != nil && (woke || len(changed) > 0) {
+		h.relay.send(changed, woke)
 	}
 }
 
-func (h *hub) tell(mailboxes []string, woke bool) {
+func (h *hub) tell(changed []string, woke bool) {
 	if woke {
 		give(h.wake)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, m := range mailboxes {
-		for token := range h.watchers[m] {
+	for _, id := range changed {
+		for token := range h.watchers[id] {
 			give(token)
+		}
+		for f := range h.alarms[id] {
+			(*f)()
 		}
 	}
 }
@@ -90,12 +101,7 @@ func (h *hub) tellAll() { h.tell(h.watched(), true) }
 func (h *hub) watched() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]string, 0, len(h.watchers))
-	for m := range h.watchers {
-		out = append(out, m)
-	}
-	slices.Sort(out)
-	return out
+	return append(slices.Sorted(maps.Keys(h.watchers)), slices.Sorted(maps.Keys(h.alarms))...)
 }
 
 // listen starts the relay when the first watcher comes: a command that only
@@ -118,27 +124,28 @@ func (h *hub) close() {
 	}
 }
 
-// touch notes that a mailbox was changed.
-func (t *tx) touch(mailbox string) {
-	if !slices.Contains(t.boxes, mailbox) {
-		t.boxes = append(t.boxes, mailbox)
+// touch notes that a mailbox, or who is logged in as a user, was changed.
+func (t *tx) touch(id string) {
+	if !slices.Contains(t.touched, id) {
+		t.touched = append(t.touched, id)
 	}
 }
 
-// modSeqs answers the ModSeq of mailboxes.
-func (s *session) modSeqs(mailboxes []string, f func(mailbox string, modseq int64)) error {
-	keys := make([]any, len(mailboxes))
-	for i, m := range mailboxes {
-		keys[i] = m
+// versions answers the ModSeq of mailboxes and the Logins of users.
+func (s *session) versions(ids []string, f func(id string, version int64)) error {
+	keys := make([]any, len(ids))
+	for i, id := range ids {
+		keys[i] = id
 	}
 	for block := range blocks(keys) {
 		err := s.each(func(scan func(...any) error) error {
 			var id string
-			var modseq int64
-			err := scan(&id, &modseq)
-			f(id, modseq)
+			var version int64
+			err := scan(&id, &version)
+			f(id, version)
 			return err
-		}, "SELECT id, modseq FROM mailboxes WHERE id IN ("+dollars(1, len(block))+")", block...)
+		}, "SELECT id, modseq FROM mailboxes WHERE id IN ("+dollars(1, len(block))+
+			") UNION ALL SELECT id, logins FROM users WHERE id IN ("+dollars(1, len(block))+")", block...)
 		if err != nil {
 			return err
 		}
@@ -146,16 +153,16 @@ func (s *session) modSeqs(mailboxes []string, f func(mailbox string, modseq int6
 	return nil
 }
 
-// sweep tells the watchers of mailboxes whose ModSeq is not the one seen last,
-// for messages of other nodes may get lost.
+// sweep tells the watchers of what is not of the version seen last, for
+// messages of other nodes may get lost.
 func (h *hub) sweep(ctx context.Context, db *DB, seen map[string]int64) (map[string]int64, error) {
 	now := make(map[string]int64)
 	var changed []string
-	err := db.read(ctx).modSeqs(h.watched(), func(mailbox string, modseq int64) {
-		if last, known := seen[mailbox]; known && last != modseq {
-			changed = append(changed, mailbox)
+	err := db.read(ctx).versions(h.watched(), func(id string, version int64) {
+		if last, known := seen[id]; known && last != version {
+			changed = append(changed, id)
 		}
-		now[mailbox] = modseq
+		now[id] = version
 	})
 	h.tell(changed, false)
 	return now, err

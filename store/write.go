@@ -14,9 +14,9 @@ import (
 // it runs to its end.
 type tx struct {
 	session
-	now   time.Time // the one clock reading of this transaction
-	woke  bool      // jobs were added
-	boxes []string  // mailboxes that were changed
+	now     time.Time // the one clock reading of this transaction
+	woke    bool      // jobs were added
+	touched []string  // mailboxes and users whose watchers are told
 }
 
 // writer runs transactions. A nil answer of write means committed and durable.
@@ -30,15 +30,15 @@ type writer interface {
 // write runs f as one transaction at one clock reading.
 func (db *DB) write(ctx context.Context, f func(*tx) error) error {
 	var woke bool
-	var boxes []string
+	var touched []string
 	err := db.writer.write(ctx, func(t *tx) error {
 		t.now = db.now().UTC().Truncate(time.Microsecond)
 		err := f(t)
-		woke, boxes = t.woke, t.boxes
+		woke, touched = t.woke, t.touched
 		return err
 	})
 	if err == nil {
-		db.hub.committed(boxes, woke)
+		db.hub.committed(touched, woke)
 	}
 	return db.d.explain(err)
 }

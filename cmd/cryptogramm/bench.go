@@ -29,13 +29,21 @@ type benchPlace struct {
 	Servers
 }
 
-// scratch makes the directory of one run; the caller calls remove.
-func (p *benchPlace) scratch() (dir string, remove func() error, err error) {
-	dir, err = os.MkdirTemp(p.Dir, "bench-")
-	if err == nil {
-		dir, err = filepath.Abs(dir)
+// begin starts an installation in a scratch directory, until target.end.
+func (p *benchPlace) begin(ctx context.Context) (*target, error) {
+	parent, err := filepath.Abs(p.Dir)
+	if err != nil {
+		return nil, err
 	}
-	return dir, func() error { return os.RemoveAll(dir) }, err
+	dir, err := os.MkdirTemp(parent, "bench-")
+	if err != nil {
+		return nil, err
+	}
+	t, err := startTarget(ctx, dir, p.Servers)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return t, nil
 }
 
 // backend names what is measured.
@@ -53,12 +61,12 @@ func (p *benchPlace) backend() string {
 // target is a demo in a process of its own: what it takes is not what the
 // clients in this process take.
 type target struct {
-	binary, data string
-	base         int
-	servers      Servers
-	process      *exec.Cmd
-	ended        chan error
-	file         demoFile
+	binary, dir, data string // dir: all that the run writes; data: the demo's part
+	base              int
+	servers           Servers
+	process           *exec.Cmd
+	ended             chan error
+	file              demoFile
 }
 
 // startTarget runs a demo below dir until stop.
@@ -71,7 +79,7 @@ func startTarget(ctx context.Context, dir string, servers Servers) (*target, err
 	if err != nil {
 		return nil, err
 	}
-	t := &target{binary: binary, data: filepath.Join(dir, "data"), base: base, servers: servers}
+	t := &target{binary: binary, dir: dir, data: filepath.Join(dir, "data"), base: base, servers: servers}
 	return t, t.start(ctx)
 }
 
@@ -154,6 +162,9 @@ func (t *target) stop() error {
 	}
 	return errors.Join(err, <-t.ended, os.Remove(filepath.Join(t.data, "demo.json")))
 }
+
+// end stops the process and removes what the run has written.
+func (t *target) end() error { return errors.Join(t.stop(), os.RemoveAll(t.dir)) }
 
 // restart ends the process and starts another on the same data.
 func (t *target) restart(ctx context.Context) error {

@@ -70,16 +70,11 @@ type imapServer struct {
 }
 
 func (c *BenchIMAPCmd) run(ctx context.Context, row func(imapRow)) (err error) {
-	dir, remove, err := c.scratch()
+	t, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, remove()) }()
-	t, err := startTarget(ctx, dir, c.Servers)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.stop()) }()
+	defer func() { err = errors.Join(err, t.end()) }()
 	servers, err := c.servers(t)
 	if err != nil {
 		return err

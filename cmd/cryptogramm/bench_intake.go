@@ -73,16 +73,11 @@ func (r intakeRow) text() string {
 }
 
 func (c *BenchIntakeCmd) run(ctx context.Context, row func(intakeRow)) (err error) {
-	dir, remove, err := c.scratch()
+	t, err := c.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, remove()) }()
-	t, err := startTarget(ctx, dir, c.Servers)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.stop()) }()
+	defer func() { err = errors.Join(err, t.end()) }()
 	load, err := newIntakeLoad(t.file)
 	if err != nil {
 		return err
@@ -96,7 +91,7 @@ func (c *BenchIntakeCmd) run(ctx context.Context, row func(intakeRow)) (err erro
 				if each && n != 8 {
 					continue // the figure to be ahead of is that of eight
 				}
-				f, err := floor.Measure(ctx, dir, n, c.Floor)
+				f, err := floor.Measure(ctx, t.dir, n, c.Floor)
 				if err != nil {
 					return err
 				}

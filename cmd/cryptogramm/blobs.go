@@ -82,7 +82,7 @@ func (c *Config) bucket() (*blob.S3, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blobs.ca_file: %w", err)
 	}
-	return blob.NewS3(context.Background(), blob.S3Config{
+	return blob.NewS3(blob.S3Config{
 		Endpoint: c.Blobs.Endpoint, Region: c.Blobs.Region, Bucket: c.Blobs.Bucket, Prefix: c.Blobs.Prefix,
 		AccessKey: access, SecretKey: key, Secure: c.Blobs.Secure, Roots: roots,
 		Retention: time.Duration(c.Blobs.RetentionDays) * 24 * time.Hour,

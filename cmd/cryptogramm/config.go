@@ -67,7 +67,7 @@ func defaultConfig() *Config {
 		Blobs:      BlobsConfig{Driver: "dir", Secure: true, SpoolMiB: 10240, CacheMiB: 4096},
 		Relay:      RelayConfig{Security: "starttls", PerDestination: 2},
 		Policy:     PolicyConfig{DocumentSigner: "sender", Revocation: "hard"},
-		Revocation: RevocationConfig{Fetch: true},
+		Revocation: RevocationConfig{Fetch: true, Ports: []uint16{80, 443}},
 	}
 }
 

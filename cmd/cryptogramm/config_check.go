@@ -31,7 +31,7 @@ func (c *Config) check() error {
 		within("relay.per_destination", int64(c.Relay.PerDestination), 1000),
 		both("signing.certificate_file", c.Signing.Certificate, "signing.key_file", c.Signing.Key),
 		both("dkim.selector", c.DKIM.Selector, "dkim.key_file", c.DKIM.KeyFile),
-		c.Blobs.check(c.largestLetter()), c.checkTogether(),
+		c.Blobs.check(c.largestLetter()), c.Revocation.check(), c.checkTogether(),
 	)
 }
 
@@ -64,6 +64,13 @@ func (b *BlobsConfig) check(letterMiB int64) error {
 	}
 	return errors.Join(err, need("blobs.bucket", b.Bucket),
 		need("blobs.access_key_file", b.AccessKeyFile), need("blobs.secret_key_file", b.SecretKeyFile))
+}
+
+func (r *RevocationConfig) check() error {
+	if len(r.Ports) == 0 || slices.Contains(r.Ports, 0) {
+		return errors.New("revocation.ports: at least one port, none of them 0")
+	}
+	return nil
 }
 
 // both wants two keys that mean nothing without each other.

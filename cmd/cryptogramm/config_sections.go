@@ -1,5 +1,7 @@
 package main
 
+import "net/netip"
+
 // SMTPConfig has the doors at which senders submit; an empty one is closed.
 type SMTPConfig struct {
 	Submissions string `toml:"submissions"`
@@ -73,9 +75,11 @@ type PolicyConfig struct {
 }
 
 // RevocationConfig says whether CRLs, OCSP answers and missing certificates
-// are fetched.
+// are fetched, and from where beside the public Internet.
 type RevocationConfig struct {
-	Fetch bool `toml:"fetch"`
+	Fetch bool           `toml:"fetch"`
+	Allow []netip.Prefix `toml:"allow"`
+	Ports []uint16       `toml:"ports"`
 }
 
 // Limits are the gateway's; what is zero has the gateway's own default.

@@ -148,6 +148,11 @@ func TestConfigRefused(t *testing.T) {
 		{withKeys("[dkim]\nselector = 'a b'\nkey_file = 'k'"), "dkim.selector: "},
 		{withKeys("[relay]\nper_destination = 1001"), "relay.per_destination: 1001"},
 		{withKeys("[policy]\nrevocation = 'none'"), "policy.revocation"},
+		{withKeys("[revocation]\nallow = ['10.0.0.0']"), ":8: "},
+		{withKeys("[revocation]\nallow = ['intranet/8']"), ":8: "},
+		{withKeys("[revocation]\nports = []"), "revocation.ports: "},
+		{withKeys("[revocation]\nports = [80, 0]"), "revocation.ports: "},
+		{withKeys("[revocation]\nports = [65536]"), ":8: "},
 		{withKeys("[policy]\ndocument_signer = ''"), "policy.document_signer"},
 		{withKeys("[relay]\nsecurity = 'ssl'"), "relay.security"},
 		{withKeys("[relay]\naddress = 'mail.example.org'"), "relay.address"},
@@ -200,6 +205,27 @@ func TestConfigRead(t *testing.T) {
 	}
 	if !slices.Equal(c.Domains, []string{"example.org"}) || !c.policy().AcceptBare || c.policy().Revocation != "hard" {
 		t.Errorf("domains %q, policy %+v", c.Domains, c.policy())
+	}
+}
+
+// TestConfigRevocation: what the file names is what the fetching client dials.
+func TestConfigRevocation(t *testing.T) {
+	for text, want := range map[string]string{
+		"":              "[] [80 443]",
+		"fetch = false": "",
+		"allow = ['10.1.0.0/16', 'fd00::/8']\nports = [8080]": "[10.1.0.0/16 fd00::/8] [8080]",
+	} {
+		c, err := readConfig(configFile(t, withKeys("[revocation]\n"+text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if f := c.Revocation.client(slog.New(slog.DiscardHandler)); f != nil {
+			got = fmt.Sprint(f.AllowNets, f.Ports)
+		}
+		if got != want {
+			t.Errorf("%q: dials %s, want %s", text, got, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
 	"time"
 
 	"cryptogramm.ru/cryptogramm/signer/ca"
@@ -42,14 +43,21 @@ func (s *demoScene) createAuthority() error {
 	if err := writeDurably(s.bundle, pemCertificates(root.Certificate()), 0o644); err != nil {
 		return err
 	}
-	if err := s.issue("gateway", ca.Request{
-		Subject: pkix.Name{CommonName: "Cryptogramm demo gateway"}, Emails: []string{(&Config{Domain: demoDomain}).serviceAddress()}, Usage: ca.Client,
-	}); err != nil {
-		return err
-	}
 	return s.issue("server", ca.Request{
 		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost", demoDomain, "mail." + demoDomain},
 		IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, Usage: ca.Server,
+	})
+}
+
+// certifyGateway makes what receipts are signed with, anew beside a new
+// authority: a scene that is older than receipts has none. The key is written
+// last.
+func (s *demoScene) certifyGateway() error {
+	if _, err := os.Stat(s.path("gateway.key")); !s.fresh && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return s.issue("gateway", ca.Request{
+		Subject: pkix.Name{CommonName: "Cryptogramm demo gateway"}, Emails: []string{(&Config{Domain: demoDomain}).serviceAddress()}, Usage: ca.Client,
 	})
 }
 

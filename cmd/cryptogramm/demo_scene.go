@@ -79,6 +79,9 @@ func openScene(dir string) (*demoScene, error) {
 	if err == nil && !s.fresh {
 		err = s.load()
 	}
+	if err == nil {
+		err = s.certifyGateway()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the demo's authority: %w", err)
 	}

@@ -130,9 +130,7 @@ func (i *installation) build(ctx context.Context) error {
 	if err := i.openBlobs(ctx); err != nil {
 		return fmt.Errorf("blobs: %w", err)
 	}
-	if c.Revocation.Fetch {
-		i.fetch = fetch.New(fetch.Config{Now: time.Now, Log: i.log})
-	}
+	i.fetch = c.Revocation.client(i.log)
 	i.accounts = account.New(account.Config{DB: i.db, Domain: c.Domain, Now: time.Now, Log: i.log})
 	i.gateway, err = gateway.New(gateway.Config{
 		DB: i.db, Blobs: i.blobs, Spool: c.path("spool"), Trust: &gateway.Trust{DB: i.db}, Accounts: i.accounts,

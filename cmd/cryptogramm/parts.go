@@ -3,8 +3,11 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"log/slog"
+	"time"
 
 	"cryptogramm.ru/cryptogramm/gateway/notify"
+	"cryptogramm.ru/cryptogramm/signer/fetch"
 )
 
 // sender is where our mail goes: the demo's outbox, or the relay.
@@ -50,4 +53,12 @@ func pool(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s: no certificate", file)
 	}
 	return roots, nil
+}
+
+// client fetches what certificates point to; nil where nothing is to be fetched.
+func (r *RevocationConfig) client(log *slog.Logger) *fetch.Client {
+	if !r.Fetch {
+		return nil
+	}
+	return fetch.New(fetch.Config{Now: time.Now, Log: log, AllowNets: r.Allow, Ports: r.Ports})
 }

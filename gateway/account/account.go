@@ -1,7 +1,7 @@
 // Package account is the writer of users, credentials, sessions and failure
 // budgets.
 //
-// Every door (SMTP, web, later IMAP) logs people in through Login, so that a
+// Every door (SMTP, IMAP, web) logs people in through Login, so that a
 // password guesser spends one budget whichever door he knocks at. Invariants:
 //
 //   - An unknown address, an unclaimed account and a wrong password cost the
@@ -9,6 +9,8 @@
 //   - Of cookies and one-time tokens only SHA-256 is stored; of passwords only
 //     their Argon2id hash.
 //   - A token is redeemed once, under parallel calls too.
+//   - A login ends with its password, and when its owner says so, at every door:
+//     those that keep connections ask LoggedIn.
 //   - No password, cookie or token reaches the log.
 //
 // Deliberately absent: mail (the caller's job carries a token to its owner),
@@ -129,7 +131,7 @@ func (a *Accounts) Guest(ctx context.Context, address, language string) (*store.
 	return a.DB.EnsureGuest(ctx, newID(), address, language)
 }
 
-// SetPassword changes the password, ends every session of the user and forgets
+// SetPassword changes the password, ends every login of the user and forgets
 // the failures counted against his addresses.
 func (a *Accounts) SetPassword(ctx context.Context, userID, password string) error {
 	u, err := a.DB.UserByID(ctx, userID)

@@ -73,7 +73,7 @@ func (a *Accounts) Reset(ctx context.Context, r Reset) (*store.User, error) {
 	return u, nil
 }
 
-// EndSessions ends every session of a user, at every browser.
+// EndSessions ends every session of a user, at every browser and mail program.
 func (a *Accounts) EndSessions(ctx context.Context, userID string) error {
 	return a.DB.DeleteSessions(ctx, userID)
 }

@@ -71,6 +71,22 @@ func (a *Accounts) EndSession(ctx context.Context, cookie string) error {
 	return err
 }
 
+// WatchLogins calls f when the logins of a user may have ended, here or on
+// another node, until stop; LoggedIn tells. f returns at once.
+func (a *Accounts) WatchLogins(u *store.User, f func()) (stop func()) {
+	return a.DB.WatchLogins(u.ID, f)
+}
+
+// LoggedIn reports whether who logged in as u, as Login answered him, still is:
+// a new password and EndSessions end that.
+func (a *Accounts) LoggedIn(ctx context.Context, u *store.User) (bool, error) {
+	n, err := a.DB.Logins(ctx, u.ID)
+	if absent(err) {
+		return false, nil
+	}
+	return err == nil && n == u.Logins, err
+}
+
 // absent is any of the store's ways to say that a secret opens nothing.
 func absent(err error) bool {
 	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExpired) || errors.Is(err, store.ErrUsed)

@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/rangetable"
+
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
@@ -20,6 +22,9 @@ const maxShown = 1000
 // gateway shows it, and what is cut says so. The joiners that Indic and Persian
 // script and emoji need stay as they are.
 func display(s string) string {
+	if len(s) <= maxShown && utf8.ValidString(s) && !strings.ContainsFunc(s, hidden) {
+		return s
+	}
 	var b strings.Builder
 	n := 0
 	for i, r := range s {
@@ -36,6 +41,8 @@ func display(s string) string {
 	return b.String()
 }
 
+var unseen = rangetable.Merge(unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Variation_Selector)
+
 func hidden(r rune) bool {
 	switch r {
 	case '\u200C', '\u200D', '\uFE0E', '\uFE0F': // joiners, the two selectors of common text
@@ -43,7 +50,7 @@ func hidden(r rune) bool {
 	case '\u034F', '\u115F', '\u1160', '\u17B4', '\u17B5', '\u3164', '\uFFA0': // blank fillers
 		return true
 	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Variation_Selector)
+	return unicode.Is(unseen, r)
 }
 
 // when writes a time the way the language has it, always in UTC.

@@ -36,7 +36,7 @@ type credentials struct{ authzid, authcid, password string }
 func (s *session) logIn(c credentials) error {
 	err := s.tryLogIn(c)
 	if err == nil {
-		s.conn.failures, s.conn.loggedIn = 0, true
+		s.conn.failures = 0
 		return nil
 	}
 	s.conn.failures++
@@ -55,7 +55,7 @@ func (s *session) tryLogIn(c credentials) error {
 		return account.ErrDenied
 	}
 	u, err := s.srv.Accounts.Login(s.srv.ctx, account.Login{
-		Door: s.conn.door.name, Peer: s.conn.peer, Address: address, Password: c.password,
+		Door: s.conn.door.Name, Peer: s.conn.peer, Address: address, Password: c.password,
 	})
 	if err != nil {
 		return err
@@ -64,6 +64,7 @@ func (s *session) tryLogIn(c credentials) error {
 		return err
 	}
 	s.user = u
+	s.conn.loggedIn(u)
 	return nil
 }
 

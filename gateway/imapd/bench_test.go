@@ -135,3 +135,25 @@ func BenchmarkOpen100000(b *testing.B) {
 		c.skim(b, "a")
 	}
 }
+
+// TestOpensALargeMailbox: one of 100,000 letters opens within a second, by a
+// wide margin, and its last letter is found as fast.
+func TestOpensALargeMailbox(t *testing.T) {
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
+	r := startRig(t, Limits{})
+	r.fill(t, "Drafts", n)
+	c := r.logIn(t)
+	start := time.Now()
+	has(t, c.ok("SELECT Drafts"), fmt.Sprintf("* %d EXISTS", n))
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("opened after %v", took)
+	}
+	start = time.Now()
+	has(t, c.ok("FETCH * (UID FLAGS ENVELOPE)"), fmt.Sprintf("* %d FETCH (UID %d", n, n))
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("the last letter after %v", took)
+	}
+}

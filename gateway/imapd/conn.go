@@ -12,24 +12,25 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"cryptogramm.ru/cryptogramm/gateway/door"
 )
 
 var (
 	errDrained = errors.New("shutting down")
 	errNoTLS   = errors.New("left before TLS")
-	errPanic   = errors.New("panic")
 )
 
 // conn is the guard of one connection; see the package comment. It keeps no
 // buffers while the client has nothing to say: most connections idle.
 //
 // The goroutine that serves the connection is the only one to use it, except
-// for drain, and for output, which IDLE's goroutine has too.
+// for Drain and Cut, and for output, which IDLE's goroutine has too.
 type conn struct {
 	net.Conn // the stream: plain at first, then TLS
 	srv      *Server
 	raw      net.Conn
-	door     door
+	door     door.Door
 	peer     string // IP address
 	secure   bool   // TLS is up
 	accepted time.Time
@@ -48,7 +49,7 @@ type conn struct {
 	commands int
 	mistakes int   // lines that were no command
 	fail     error // permanent
-	loggedIn bool
+	login    *login
 	failures int  // of logging in
 	hangUp   bool // close after the next tagged response
 	linger   bool // closing with input unread
@@ -56,8 +57,9 @@ type conn struct {
 	closing sync.Once
 	mu      sync.Mutex
 	waiting bool // for the client to speak
-	between bool // waiting between two commands, where drain may cut in
+	between bool // waiting between two commands, where Drain may cut in
 	drained bool // the server is shutting down
+	doubt   bool // the login may have ended
 
 	outMu   sync.Mutex
 	out     *[]byte       // not yet sent; nil when there is none
@@ -68,8 +70,8 @@ type conn struct {
 	midLine bool          // the engine's last write did not end a response
 }
 
-func newConn(s *Server, raw net.Conn, d door) *conn {
-	return &conn{Conn: raw, raw: raw, srv: s, door: d, peer: host(raw.RemoteAddr()), accepted: time.Now()}
+func newConn(s *Server, raw net.Conn, d door.Door) *conn {
+	return &conn{Conn: raw, raw: raw, srv: s, door: d, peer: door.Peer(raw.RemoteAddr()), accepted: time.Now()}
 }
 
 // The engine's deadlines are not ours.
@@ -98,10 +100,22 @@ func (c *conn) fill() error {
 	return err
 }
 
-// receive reads from the stream.
+// receive reads from the stream, as long as the client is logged in.
 func (c *conn) receive(b []byte) (int, error) {
-	if !c.wait(time.Now()) {
-		return 0, errDrained
+	for {
+		n, err := c.receiveOnce(b)
+		if err != errDoubt {
+			return n, err
+		}
+		if !c.goesOn() {
+			return 0, errEnded
+		}
+	}
+}
+
+func (c *conn) receiveOnce(b []byte) (int, error) {
+	if err := c.wait(time.Now()); err != nil {
+		return 0, err
 	}
 	var n int
 	err := c.flush() // waiting already: what is written from here on is sent at once
@@ -109,50 +123,80 @@ func (c *conn) receive(b []byte) (int, error) {
 		n, err = c.Conn.Read(b)
 	}
 	c.mu.Lock()
-	drained := c.drained && c.between
+	defer c.mu.Unlock()
+	cut := c.interrupted(c.between)
 	c.waiting, c.between = false, false
-	c.mu.Unlock()
-	if err != nil && n == 0 && drained {
-		return 0, errDrained
+	if err != nil && n == 0 && cut != nil {
+		return 0, cut
 	}
 	return n, err
 }
 
-// wait sets the deadline of the next read. It is false when the server is
-// shutting down and the client is between two commands, IDLE among them.
-func (c *conn) wait(now time.Time) bool {
+// interrupted is why a client between two commands, IDLE among them, is not
+// waited for: the server is shutting down, or its login may have ended.
+func (c *conn) interrupted(between bool) error {
+	switch {
+	case between && c.drained:
+		return errDrained
+	case between && c.doubt:
+		return errDoubt
+	}
+	return nil
+}
+
+// wait sets the deadline of the next read, unless that is interrupted.
+func (c *conn) wait(now time.Time) error {
 	between := len(c.in) == 0 && (c.mode == atCommand || c.mode == atResponse)
 	d := now.Add(c.srv.Limits.Input)
-	if between && c.loggedIn {
+	if between && c.login != nil {
 		d = now.Add(c.srv.Limits.Idle)
 	}
-	if by := c.accepted.Add(c.srv.Limits.Login); !c.loggedIn && by.Before(d) {
+	if by := c.accepted.Add(c.srv.Limits.Login); c.login == nil && by.Before(d) {
 		d = by
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drained && between {
-		return false
+	if err := c.interrupted(between); err != nil {
+		return err
 	}
 	c.waiting, c.between = true, between
 	c.raw.SetReadDeadline(d)
-	return true
+	return nil
 }
 
-// drain tells the client to go as soon as it is between two commands.
-func (c *conn) drain() {
+// Peer is part of door.Guest.
+func (c *conn) Peer() string { return c.peer }
+
+// Secure is part of door.Guest: a handshake, or STARTTLS before it.
+func (c *conn) Secure(ctx context.Context) error {
+	switch {
+	case c.secure:
+		return nil
+	case c.door.Implicit:
+		return c.handshake(ctx, c.srv.Limits.Handshake)
+	}
+	return c.plain(ctx)
+}
+
+// TurnAway says BYE, on the implicit door after a handshake, since the client
+// would not understand it before.
+func (c *conn) TurnAway(ctx context.Context, why string) {
+	if !c.door.Implicit || c.handshake(ctx, turnAway) == nil {
+		c.end("[UNAVAILABLE] " + why)
+	}
+}
+
+// Cut is part of door.Guest.
+func (c *conn) Cut() { c.raw.Close() }
+
+// Drain tells the client to go as soon as it is between two commands.
+func (c *conn) Drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drained = true
 	if c.between {
 		c.raw.SetReadDeadline(time.Unix(1, 0))
 	}
-}
-
-func (c *conn) isDrained() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.drained
 }
 
 // isWaiting reports whether nobody but the caller will send what is written.
@@ -194,7 +238,7 @@ func (c *conn) handshake(ctx context.Context, within time.Duration) error {
 		c.mu.Unlock()
 		return errDrained
 	}
-	c.between = true // drain cuts it short
+	c.between = true // Drain cuts it short
 	c.raw.SetDeadline(time.Now().Add(within))
 	c.mu.Unlock()
 	t := tls.Server(c.raw, c.srv.TLS)
@@ -218,9 +262,7 @@ func (c *conn) end(text string) error {
 	return c.fail
 }
 
-// Close sends what is left to say and closes. With input unread a plain close
-// would reset the connection and take the last response with it, so it waits a
-// moment for the client to go first.
+// Close sends what is left to say and closes.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
@@ -228,17 +270,12 @@ func (c *conn) Close() error {
 			c.fail = io.EOF
 		}
 		c.farewell()
-		if half, ok := c.raw.(interface{ CloseWrite() error }); ok && c.linger {
-			if t, ok := c.Conn.(*tls.Conn); ok {
-				t.CloseWrite()
-			}
-			half.CloseWrite()
-			c.raw.SetReadDeadline(time.Now().Add(closeWait))
-			io.CopyN(io.Discard, c.raw, 1<<20)
+		if c.linger {
+			door.Linger(c.Conn, c.raw, closeWait)
 		}
 		err = c.Conn.Close()
 		c.raw.Close()
-		c.srv.forget(c)
+		c.srv.hall.Leave(c)
 	})
 	return err
 }

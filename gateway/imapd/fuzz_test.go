@@ -48,11 +48,7 @@ func FuzzSession(f *testing.F) {
 			}
 		}
 		c.raw.Close()
-		waitFor(t, "the end of the session", func() bool {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return len(r.conns) == 0
-		})
+		waitFor(t, "the end of the session", func() bool { return r.hall.Guests() == 0 })
 		if after := r.state(t); !loggedIn && after != before {
 			t.Fatalf("changed without a login\n%sto\n%s", before, after)
 		}

@@ -104,6 +104,9 @@ func (c *conn) next() error {
 	if !oneLine(line) {
 		return c.end("A command is one line of text")
 	}
+	if c.mode == atCommand && !c.goesOn() {
+		return c.broken(errEnded)
+	}
 	c.size += len(line)
 	c.literal = announcement(line)
 	switch {
@@ -159,6 +162,8 @@ func (c *conn) broken(err error) error {
 	switch {
 	case errors.Is(err, errDrained):
 		return c.end("[UNAVAILABLE] Shutting down, try again later")
+	case errors.Is(err, errEnded):
+		return c.end("[EXPIRED] Your logins were ended, log in again")
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return c.end("Waited too long")
 	}
@@ -250,7 +255,7 @@ func (c *conn) mistake() error {
 		tag = c.tag
 	}
 	c.say(tag + " BAD [CLIENTBUG] Not a command")
-	if c.mistakes++; c.mistakes > maxMistakes || !c.loggedIn || c.literal.there {
+	if c.mistakes++; c.mistakes > maxMistakes || c.login == nil || c.literal.there {
 		return c.end("Not a command")
 	}
 	return nil

@@ -47,4 +47,5 @@ const (
 	readChunk    = 4 << 10  // octets read at once
 	outputBuffer = 64 << 10 // octets gathered before they are sent
 	closeWait    = time.Second
+	turnAway     = 5 * time.Second // for the handshake of a client that is one too many
 )

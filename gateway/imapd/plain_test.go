@@ -1,25 +1,23 @@
 package imapd
 
-import "net"
+import (
+	"context"
+	"net"
+
+	"cryptogramm.ru/cryptogramm/gateway/door"
+)
 
 // servePlain is a door without TLS, which only measurements have.
 func (s *Server) servePlain(l net.Listener) error {
+	defer context.AfterFunc(s.ctx, func() { l.Close() })()
+	plain := door.Door{Name: "imap"}
 	for {
 		raw, err := l.Accept()
 		if err != nil {
 			return nil
 		}
-		c := newConn(s, raw, door{name: "imap"})
+		c := newConn(s, raw, plain)
 		c.secure = true
-		s.mu.Lock()
-		s.conns[c] = struct{}{}
-		s.peers[peerKey(c.peer)]++
-		s.working.Add(1)
-		s.listeners[l] = struct{}{}
-		s.mu.Unlock()
-		if !s.feed.push(c) {
-			c.Close()
-			return nil
-		}
+		s.hall.Adopt(c, plain)
 	}
 }

@@ -63,11 +63,7 @@ func saved(found []uint32, o *imap.SearchOptions) []store.UIDRange {
 		}
 		found = ends
 	}
-	var ranges []store.UIDRange
-	for _, r := range uidSet(found) {
-		ranges = append(ranges, store.UIDRange{From: uint32(r.Start), To: uint32(r.Stop)})
-	}
-	return ranges
+	return runs(found)
 }
 
 // search answers the UIDs of the view that match, ascending.
@@ -151,11 +147,6 @@ func (c *candidate) outline() bool {
 		c.err = c.l.outline()
 	}
 	return c.err == nil
-}
-
-func (c *candidate) seq() uint32 {
-	i, _ := c.q.view.place(c.m.UID)
-	return uint32(i + 1)
 }
 
 // day is a date without its time; search knows no zones (RFC 9051 §6.4.4).

@@ -98,11 +98,7 @@ func TestSearchEndsWithItsClient(t *testing.T) {
 	r.searching <- struct{}{} // as if another client searched
 	c.send("a SEARCH BODY x\r\n")
 	c.Conn.Close()
-	waitFor(t, "the end of the session", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.conns) == 0
-	})
+	waitFor(t, "the end of the session", func() bool { return r.hall.Guests() == 0 })
 	<-r.searching
 	c = r.open(t, "Drafts")
 	c.send("a SEARCH BODY body\r\nb NOOP\r\n") // what comes meanwhile is kept

@@ -3,10 +3,10 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 
 	"cryptogramm.ru/cryptogramm/gateway"
 	"cryptogramm.ru/cryptogramm/gateway/account"
+	"cryptogramm.ru/cryptogramm/gateway/door"
 	"cryptogramm.ru/cryptogramm/store"
 )
 
@@ -29,35 +30,14 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// door is one of the two ways in.
-type door struct {
-	name     string // RFC 8314's service name
-	implicit bool   // TLS from the first octet
-}
-
-// ErrClosed is the answer of Serve after Shutdown.
-var ErrClosed = errors.New("imap server closed")
-
 // Server serves any number of listeners until Shutdown.
 type Server struct {
 	Config
+	hall      *door.Hall
 	ctx       context.Context // of every command; ends when Shutdown loses patience
-	cancel    context.CancelFunc
 	engine    *imapserver.Server
-	feed      *feed
-	ended     chan struct{} // the engine takes no more connections
 	searching chan struct{} // a token for each search that reads bodies
 	buffers   sync.Pool     // of *[]byte, output of connections that have some
-
-	working sync.WaitGroup // connections
-	turned  chan struct{}  // how many clients are being turned away
-
-	mu        sync.Mutex
-	running   bool // the engine
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	peers     map[string]int
 }
 
 // New makes a server; Serve and ServeTLS give it listeners.
@@ -69,20 +49,21 @@ func New(c Config) *Server {
 	}
 	s.TLS = c.TLS.Clone()
 	s.TLS.MinVersion = max(s.TLS.MinVersion, tls.VersionTLS12)
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.turned = make(chan struct{}, 32)
 	s.searching = make(chan struct{}, s.Limits.Searches)
 	s.buffers.New = func() any { b := make([]byte, 0, outputBuffer+outputBuffer/4); return &b }
-	s.listeners, s.conns, s.peers = map[net.Listener]struct{}{}, map[*conn]struct{}{}, map[string]int{}
-	s.feed = &feed{conns: make(chan net.Conn), done: make(chan struct{})}
-	s.ended = make(chan struct{})
 	s.engine = imapserver.New(&imapserver.Options{
 		NewSession: s.newSession,
 		Caps:       capabilities(),
 		Logger:     engineLog{s.Log},
-		// Every connection of the feed is TLS, which the engine cannot see.
+		// Every connection that it gets is TLS, which the engine cannot see.
 		InsecureAuth: true,
 	})
+	s.hall = door.New(door.Config{
+		Connections: s.Limits.Connections, PerPeer: s.Limits.PerPeer, Log: s.Log,
+		Guest: func(raw net.Conn, d door.Door) door.Guest { return newConn(s, raw, d) },
+		Serve: s.engine.Serve, Stop: func() { s.engine.Close() },
+	})
+	s.ctx = s.hall.Context()
 	return s
 }
 
@@ -109,191 +90,28 @@ func (s *Server) newSession(c *imapserver.Conn) (imapserver.Session, *imapserver
 }
 
 // ServeTLS serves TLS from the first octet ("imaps", 993) until Shutdown
-// closes l, which gives nil.
+// closes l, which gives nil; afterwards door.ErrClosed.
 func (s *Server) ServeTLS(l net.Listener) error {
-	return s.serve(l, door{name: "imaps", implicit: true})
+	return s.hall.Serve(l, door.Door{Name: "imaps", Implicit: true})
 }
 
-// Serve serves STARTTLS ("imap", 143) until Shutdown closes l, which gives nil.
-func (s *Server) Serve(l net.Listener) error { return s.serve(l, door{name: "imap"}) }
-
-func (s *Server) serve(l net.Listener, d door) error {
-	if !s.open(l) {
-		l.Close()
-		return ErrClosed
-	}
-	delay := 5 * time.Millisecond
-	for {
-		raw, err := l.Accept()
-		switch {
-		case err == nil:
-			delay = 5 * time.Millisecond
-			s.admit(raw, d)
-		case s.isClosing():
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("accept: %w", err)
-		default: // out of descriptors: the next try may do better
-			s.Log.Error("accept", "door", d.name, "error", err)
-			select {
-			case <-time.After(delay):
-			case <-s.feed.done:
-			}
-			delay = min(2*delay, time.Second)
-		}
-	}
-}
-
-// open registers a listener and starts the engine with the first.
-func (s *Server) open(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	if !s.running {
-		s.running = true
-		go func() {
-			defer close(s.ended)
-			s.engine.Serve(s.feed)
-		}()
-	}
-	return true
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// admit starts a connection, or turns it away with BYE.
-func (s *Server) admit(raw net.Conn, d door) {
-	c := newConn(s, raw, d)
-	key := peerKey(c.peer)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closing:
-		raw.Close()
-	case len(s.conns) >= s.Limits.Connections:
-		s.turnAway(c, "Too many connections, try again later")
-	case s.peers[key] >= s.Limits.PerPeer:
-		s.turnAway(c, "Too many connections from your address")
-	default:
-		s.conns[c] = struct{}{}
-		s.peers[key]++
-		s.working.Add(1)
-		go s.welcome(c)
-	}
-}
-
-// forget takes a closed connection off the books.
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	_, known := s.conns[c]
-	if known {
-		delete(s.conns, c)
-		key := peerKey(c.peer)
-		if s.peers[key]--; s.peers[key] == 0 {
-			delete(s.peers, key)
-		}
-	}
-	s.mu.Unlock()
-	if known {
-		s.working.Done()
-	}
-}
-
-// welcome brings a connection to TLS and hands it to the engine.
-func (s *Server) welcome(c *conn) {
-	err := s.secure(c)
-	if err == nil && s.feed.push(c) {
-		return
-	}
-	if err != nil {
-		s.Log.Debug("no TLS", "door", c.door.name, "peer", c.peer, "error", err)
-	}
-	c.Close()
-}
-
-// secure recovers a panic, so that one connection cannot end the process.
-func (s *Server) secure(c *conn) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errPanic, p)
-			s.Log.Error("panic before TLS", "peer", c.peer, "panic", fmt.Sprint(p))
-		}
-	}()
-	if c.door.implicit {
-		return c.handshake(s.ctx, s.Limits.Handshake)
-	}
-	return c.plain(s.ctx)
-}
-
-// turnAway says BYE to a few clients at a time, on the implicit door after a
-// handshake, since they would not understand it before; to more than that it
-// says nothing.
-func (s *Server) turnAway(c *conn, why string) {
-	s.Log.Warn("connection turned away", "door", c.door.name, "peer", c.peer, "why", why)
-	select {
-	case s.turned <- struct{}{}:
-	default:
-		c.raw.Close()
-		return
-	}
-	s.working.Add(1)
-	go func() {
-		defer func() { <-s.turned; s.working.Done() }()
-		if !c.door.implicit || c.handshake(s.ctx, 5*time.Second) == nil {
-			c.end("[UNAVAILABLE] " + why)
-		}
-		c.Close()
-	}()
-}
+// Serve serves STARTTLS ("imap", 143) likewise.
+func (s *Server) Serve(l net.Listener) error { return s.hall.Serve(l, door.Door{Name: "imap"}) }
 
 // Shutdown stops listening, says BYE to clients between two commands, waits for
 // commands on their way, and returns nil. When ctx ends first, what is left is
-// cut off: the error of ctx.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	running := s.running
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-		delete(s.listeners, l)
-	}
-	for c := range s.conns {
-		c.drain()
-	}
-	s.mu.Unlock()
+// cut off, commands not yet committed fail: the error of ctx.
+func (s *Server) Shutdown(ctx context.Context) error { return s.hall.Shutdown(ctx) }
 
-	done := make(chan struct{})
-	go func() { s.working.Wait(); close(done) }()
-	var err error
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = ctx.Err()
-		s.cut()
-		<-done
-	}
-	s.feed.Close()
-	if running {
-		<-s.ended
-		s.engine.Close()
-	}
-	s.cancel()
-	return err
-}
+// engineLog takes the engine's own reports: recovered panics, and what clients
+// write that is no IMAP. The errors of sessions never get here, see reply.go.
+type engineLog struct{ log *slog.Logger }
 
-// cut ends everything at once. Commands not yet committed fail.
-func (s *Server) cut() {
-	s.cancel()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.raw.Close()
+// Printf is part of imapserver.Logger.
+func (l engineLog) Printf(format string, v ...any) {
+	if strings.HasPrefix(format, "panic") {
+		l.log.Error("imap engine", "report", fmt.Sprintf(format, v...))
+		return
 	}
+	l.log.Debug("imap engine", "report", fmt.Sprintf(format, v...))
 }

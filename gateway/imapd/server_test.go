@@ -25,11 +25,7 @@ func TestTooManyConnections(t *testing.T) {
 	c.want("* BYE [UNAVAILABLE]")
 	a.ok("LOGOUT")
 	a.wantClosed()
-	waitFor(t, "room for another", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.conns) == 1
-	})
+	waitFor(t, "room for another", func() bool { return r.hall.Guests() == 1 })
 	r.connect(t)
 }
 
@@ -84,11 +80,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	slow := r.open(t, "Drafts")
 	slow.send("a FETCH 1 (BODY.PEEK[] BODY.PEEK[TEXT])\r\n")
 	c.ok(`STORE 1 +FLAGS (\Seen)`)
-	waitFor(t, "the end of the slow session", func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return len(r.conns) == 1
-	})
+	waitFor(t, "the end of the slow session", func() bool { return r.hall.Guests() == 1 })
 	c.ok("NOOP")
 }
 

@@ -41,8 +41,11 @@ func (s *session) account() string {
 // Close ends the session with its connection, and writes its one event.
 func (s *session) Close() error {
 	s.srv.Log.LogAttrs(s.srv.ctx, slog.LevelInfo, "imap session",
-		slog.String("door", s.conn.door.name), slog.String("peer", s.conn.peer), slog.String("account", s.account()),
+		slog.String("door", s.conn.door.Name), slog.String("peer", s.conn.peer), slog.String("account", s.account()),
 		slog.Int("commands", s.conn.commands), slog.Int64("sent", s.conn.sent.Load()), slog.Duration("duration", s.srv.Now().Sub(s.began)))
+	if l := s.conn.login; l != nil {
+		l.unwatch()
+	}
 	return s.Unselect()
 }
 

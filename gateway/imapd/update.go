@@ -34,7 +34,7 @@ func (s *session) Poll(_ *imapserver.UpdateWriter, expunge bool) error {
 		due = true
 	default:
 	}
-	s.update(due, expunge)
+	s.update(polling{look: due, expunge: expunge})
 	return nil
 }
 
@@ -44,7 +44,7 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	s.mu.Lock()
 	if s.view != nil {
 		changed = s.view.changed
-		s.update(false, true)
+		s.update(polling{expunge: true})
 	}
 	s.mu.Unlock()
 	for {
@@ -61,19 +61,25 @@ func (s *session) Idle(_ *imapserver.UpdateWriter, stop <-chan struct{}) error {
 		default:
 		}
 		if s.view != nil {
-			s.update(true, true)
+			s.update(polling{look: true, expunge: true})
 		}
 		s.mu.Unlock()
 	}
 }
 
+// polling is what an update may do.
+type polling struct {
+	look    bool // at the database
+	expunge bool // say EXPUNGE
+}
+
 // update brings the view up to date and tells the client. EXPUNGE, which would
 // shift the numbers of a command under way, waits until it may be said (RFC
 // 9051 §7.5.1).
-func (s *session) update(look, expunge bool) {
+func (s *session) update(p polling) {
 	v := s.view
 	var c store.Changes
-	if look {
+	if p.look {
 		var err error
 		if c, err = s.changes(); err != nil {
 			s.no(err) // for the log
@@ -89,18 +95,20 @@ func (s *session) update(look, expunge bool) {
 			v.gone[uid] = struct{}{}
 		}
 	}
-	if len(c.Flags) == 0 && len(c.Added) == 0 && (len(v.gone) == 0 || !expunge) {
-		v.told = nil
+	if err := s.tellFlags(c.Changed); err != nil {
+		s.no(err) // for the log
+		return
+	}
+	v.told, v.modseq = nil, max(v.modseq, c.ModSeq)
+	if len(c.Added) == 0 && (len(v.gone) == 0 || !p.expunge) {
 		return
 	}
 	s.conn.respond(func(out []byte) []byte {
-		out = v.tellFlags(out, c.Flags)
-		if expunge {
+		if p.expunge {
 			out = v.tellGone(out)
 		}
 		return v.tellAdded(out, c.Added)
 	})
-	v.told = nil
 }
 
 // changes reads what is new. A mailbox that is no more has lost everything.
@@ -113,11 +121,7 @@ func (s *session) changes() (store.Changes, error) {
 	if err == nil && c.Stale {
 		c, err = s.everything()
 	}
-	if err != nil {
-		return store.Changes{}, err
-	}
-	v.modseq = c.ModSeq
-	return c, nil
+	return c, err
 }
 
 // everything is the difference to the view when what has gone is forgotten.
@@ -128,7 +132,9 @@ func (s *session) everything() (c store.Changes, err error) {
 		return c, err
 	}
 	for _, uid := range v.uids {
-		if _, ok := slices.BinarySearch(now, uid); !ok {
+		if _, ok := slices.BinarySearch(now, uid); ok {
+			c.Changed = append(c.Changed, uid)
+		} else {
 			c.Gone = append(c.Gone, uid)
 		}
 	}
@@ -137,28 +143,25 @@ func (s *session) everything() (c store.Changes, err error) {
 			c.Added = append(c.Added, uid)
 		}
 	}
-	if len(v.uids) == 0 {
-		return c, nil
-	}
-	all := []store.UIDRange{{From: v.uids[0], To: v.uids[len(v.uids)-1]}}
-	err = s.each(s.srv.ctx, reading{ranges: all}, func(rows []store.Message) error {
-		for _, m := range rows {
-			c.Flags = append(c.Flags, store.FlagRow{UID: m.UID, Flags: m.Flags})
-		}
-		return nil
-	})
-	return c, err
+	return c, nil
 }
 
-func (v *view) tellFlags(out []byte, rows []store.FlagRow) []byte {
-	for _, row := range rows {
-		i, ok := v.place(row.UID)
-		if h, told := v.told[row.UID]; !ok || told && h == flagsHash(row.Flags) {
-			continue
-		}
-		out = fetchFlags(out, i+1, row)
-	}
-	return out
+// tellFlags tells the flags of changed messages, a page at a time: those of a
+// whole mailbox would not fit into memory.
+func (s *session) tellFlags(changed []uint32) error {
+	v := s.view
+	return s.each(s.srv.ctx, reading{ranges: runs(changed)}, func(rows []store.Message) error {
+		return s.conn.respond(func(out []byte) []byte {
+			for _, m := range rows {
+				if h, told := v.told[m.UID]; told && h == flagsHash(m.Flags) {
+					continue
+				}
+				i, _ := v.place(m.UID)
+				out = fetchFlags(out, i+1, store.FlagRow{UID: m.UID, Flags: m.Flags})
+			}
+			return out
+		})
+	})
 }
 
 // fetchFlags is the FETCH response of a message's flags.

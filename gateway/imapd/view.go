@@ -92,11 +92,21 @@ func (v *view) pack(ranges []store.UIDRange) []store.UIDRange {
 	return out
 }
 
-// page is how many rows are read at a time. Headers may have 256 KiB each.
+// page is how many rows are read at a time, pageOctets how much of headers and
+// outlines, which may have 256 KiB each.
 const (
-	page      = 256
-	pageHeads = 64
+	page       = 256
+	pageHeads  = 64
+	pageOctets = 1 << 20
 )
+
+// runs are the ranges that make up ascending UIDs.
+func runs(uids []uint32) (out []store.UIDRange) {
+	for _, r := range uidSet(uids) {
+		out = append(out, store.UIDRange{From: uint32(r.Start), To: uint32(r.Stop)})
+	}
+	return out
+}
 
 // reading is one pass over messages.
 type reading struct {
@@ -113,11 +123,12 @@ func (s *session) each(ctx context.Context, r reading, f func(rows []store.Messa
 	}
 	for ranges := r.ranges; len(ranges) > 0; {
 		some := ranges[:min(len(ranges), page)]
-		rows, err := s.srv.DB.Messages(ctx, store.MessageQuery{Mailbox: v.box.ID, Ranges: some, Want: r.want, Limit: limit})
+		query := store.MessageQuery{Mailbox: v.box.ID, Ranges: some, Want: r.want, Limit: limit, Octets: pageOctets}
+		rows, err := s.srv.DB.Messages(ctx, query)
 		if err != nil {
 			return err
 		}
-		if len(rows) < limit {
+		if !query.Full(rows) {
 			ranges = ranges[len(some):]
 		} else {
 			ranges = after(ranges, rows[len(rows)-1].UID)

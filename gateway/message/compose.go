@@ -108,8 +108,6 @@ func (m Mail) content(text func(subtype, text string) []byte) ([]byte, error) {
 	return multipartEntity("mixed", parts), nil
 }
 
-var lineEnds = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
-
 // textEntity writes text as it is when that is 7-bit lines, else
 // quoted-printable: a link stays in sight either way.
 func textEntity(subtype, text string) []byte {
@@ -128,7 +126,8 @@ func textEntity(subtype, text string) []byte {
 
 // mailText is text of valid UTF-8 whose every line ends with CRLF.
 func mailText(text string) string {
-	text = lineEnds.Replace(strings.ToValidUTF8(text, "\uFFFD"))
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r", "\n"), "\n", "\r\n")
 	if !strings.HasSuffix(text, "\r\n") {
 		text += "\r\n"
 	}

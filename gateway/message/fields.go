@@ -149,9 +149,10 @@ func encodePhrase(s string) []string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && !isAtext(r) }) {
 		return strings.Split(s, " ")
 	}
-	s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
-	return strings.Split(`"`+s+`"`, " ")
+	return strings.Split(`"`+quotedPairs.Replace(s)+`"`, " ")
 }
+
+var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // encodedWords cuts text between characters into encoded words of at most 64
 // characters, so that any field name of ours fits before one (RFC 2047 §2).

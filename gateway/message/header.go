@@ -18,7 +18,7 @@ type Field struct {
 func (f Field) Value() string {
 	_, v, _ := strings.Cut(f.Raw, ":")
 	if strings.ContainsAny(v, "\r\n") {
-		v = strings.NewReplacer("\r\n", "", "\n", "").Replace(v)
+		v = strings.ReplaceAll(strings.ReplaceAll(v, "\r\n", ""), "\n", "")
 	}
 	return strings.Trim(v, " \t")
 }

@@ -143,10 +143,12 @@ func (o *Outline) child(at, n int) (int, bool) {
 	return 0, false
 }
 
+var noLine = strings.NewReplacer("\r", "", "\n", "", "\x00", "")
+
 // oneLine drops what no IMAP string may hold.
 func oneLine(s string) string {
 	if strings.ContainsAny(s, "\r\n\x00") {
-		s = strings.NewReplacer("\r", "", "\n", "", "\x00", "").Replace(s)
+		s = noLine.Replace(s)
 	}
 	return s
 }

@@ -52,10 +52,12 @@ func (f Field) describesContent() bool {
 	return f.Is("MIME-Version") || len(f.Name) > len(prefix) && strings.EqualFold(f.Name[:len(prefix)], prefix)
 }
 
+var folds = strings.NewReplacer("\r\n ", "", "\r\n\t", "")
+
 // wellFolded reports whether the field is one field to every reader: it ends
 // with CRLF, and each CRLF within is followed by white space.
 func (f Field) wellFolded() bool {
 	text, ended := strings.CutSuffix(f.Raw, "\r\n")
-	text = strings.NewReplacer("\r\n ", "", "\r\n\t", "").Replace(text) // one pass: what is left cannot make a new fold
+	text = folds.Replace(text) // one pass: what is left cannot make a new fold
 	return ended && !strings.ContainsAny(text, "\r\n\x00")
 }

@@ -44,15 +44,28 @@ func sturdyEntity(subtype, text string) []byte {
 	text = mailText(text)
 	var b bytes.Buffer
 	b.WriteString("Content-Type: text/" + subtype + "; charset=utf-8\r\nContent-Transfer-Encoding: ")
-	quoted := quotedPrintable(text)
-	if len(quoted) <= len(text)*4/3 && !bytes.HasPrefix(quoted, []byte("From ")) && !bytes.Contains(quoted, []byte("\nFrom ")) {
-		b.WriteString("quoted-printable\r\n\r\n")
-		b.Write(quoted)
-		return b.Bytes()
+	if len(text)+2*octetsBeyondASCII(text) <= len(text)*4/3 { // else it is the longer for sure
+		quoted := quotedPrintable(text)
+		if len(quoted) <= len(text)*4/3 && !bytes.HasPrefix(quoted, []byte("From ")) && !bytes.Contains(quoted, []byte("\nFrom ")) {
+			b.WriteString("quoted-printable\r\n\r\n")
+			b.Write(quoted)
+			return b.Bytes()
+		}
 	}
 	b.WriteString("base64\r\n\r\n")
 	writeBase64(&b, []byte(text))
 	return b.Bytes()
+}
+
+// octetsBeyondASCII is how many octets of a text quoted-printable writes as three.
+func octetsBeyondASCII(text string) int {
+	n := 0
+	for i := range len(text) {
+		if text[i] >= 0x80 {
+			n++
+		}
+	}
+	return n
 }
 
 // FieldID makes any text fit for Mail.InReplyTo: a message id stays, all else,

@@ -124,7 +124,7 @@ func decodeWord(encoding byte, text string) ([]byte, bool) {
 	case 'q', 'Q':
 		return appendHexDecoded(nil, strings.ReplaceAll(text, "_", " "), '='), true
 	case 'b', 'B':
-		text = strings.NewReplacer(" ", "", "\t", "").Replace(text)
+		text = strings.ReplaceAll(strings.ReplaceAll(text, " ", ""), "\t", "")
 		b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 		return b, err == nil
 	}

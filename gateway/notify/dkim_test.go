@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/emersion/go-msgauth/dkim"
 )
@@ -199,10 +200,10 @@ func FuzzDKIM(f *testing.F) {
 	})
 }
 
-// wellFormed: a From, fields of printable names, CRLF only. All mails of ours
-// are, and on others implementations differ.
+// wellFormed: UTF-8, a From, fields of printable names, CRLF only. All mails of
+// ours are, and on others implementations differ.
 func wellFormed(mail string) bool {
-	if strings.ContainsAny(strings.ReplaceAll(mail, "\r\n", ""), "\r\n\x00\v\f\x85") {
+	if !utf8.ValidString(mail) || strings.ContainsAny(strings.ReplaceAll(mail, "\r\n", ""), "\r\n\x00\v\f\u0085") {
 		return false
 	}
 	header, _, ok := strings.Cut(mail, "\r\n\r\n")

@@ -15,24 +15,30 @@ import (
 // ErrMessageID means that a mail for the outbox has no Message-ID.
 var ErrMessageID = errors.New("no Message-ID")
 
-// writeOutbox lays a mail into dir as a file named from its Message-ID. On nil
-// the file and its entry are durable: fsync of the file, rename, fsync of the
-// directory. A mail that lies there already stays as it is.
-func writeOutbox(dir string, mail []byte, messageID string) error {
+// outbox is a directory of mails.
+type outbox struct {
+	dir     string
+	durable bool
+}
+
+// write lays a mail there as a file named from its Message-ID. On nil, in a
+// durable outbox, the file and its entry are so: fsync of the file, rename,
+// fsync of the directory. A mail that lies there already stays as it is.
+func (o outbox) write(mail []byte, messageID string) error {
 	if messageID == "" {
 		return ErrMessageID
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return fmt.Errorf("make outbox: %w", err)
 	}
-	path := filepath.Join(dir, outboxName(messageID))
+	path := filepath.Join(o.dir, outboxName(messageID))
 	_, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = writeRenamed(path, mail)
+		err = o.put(path, mail)
 	}
-	if err == nil {
+	if err == nil && o.durable {
 		// Also when it lay there: the earlier writer may have died before this.
-		err = syncDir(dir)
+		err = syncDir(o.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("write to outbox: %w", err)
@@ -59,7 +65,8 @@ func outboxName(messageID string) string {
 	return clean + "-" + hex.EncodeToString(d[:8]) + ".eml"
 }
 
-func writeRenamed(path string, b []byte) (err error) {
+// put writes a file under another name first: nobody sees half of one.
+func (o outbox) put(path string, b []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".*.tmp") // mode 0600
 	if err != nil {
 		return err
@@ -70,7 +77,7 @@ func writeRenamed(path string, b []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(b)
-	if err == nil {
+	if err == nil && o.durable {
 		err = f.Sync()
 	}
 	if closed := f.Close(); err == nil {

@@ -103,7 +103,7 @@ func TestOutboxParallel(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if err := writeOutbox(dir, mail, "<same@x>"); err != nil {
+			if err := (outbox{dir, true}).write(mail, "<same@x>"); err != nil {
 				t.Error(err)
 			}
 		})

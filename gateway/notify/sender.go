@@ -65,7 +65,7 @@ func (s *Sender) Send(ctx context.Context, from, to string, mail []byte, message
 		}
 	}
 	if s.Outbox != "" {
-		return writeOutbox(s.Outbox, mail, messageID)
+		return outbox{s.Outbox, true}.write(mail, messageID)
 	}
 	return nil
 }
@@ -95,10 +95,11 @@ func (s *Sender) place(domain string) (leave func(), ok bool) {
 }
 
 // Copy lays a mail that was delivered here into the outbox, where there is one:
-// it holds whatever we write to anybody.
+// it holds whatever we write to anybody. Nobody relies on it: it need not outlast
+// a power cut.
 func (s *Sender) Copy(mail []byte, messageID string) error {
 	if s.Outbox == "" {
 		return nil
 	}
-	return writeOutbox(s.Outbox, mail, messageID)
+	return outbox{s.Outbox, false}.write(mail, messageID)
 }

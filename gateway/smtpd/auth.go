@@ -9,14 +9,31 @@ import (
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/message"
+	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
 // login is who is logged in.
 type login struct {
-	account   string   // id
+	account   string // id
+	user      *store.User
 	address   string   // as he gave it
 	addresses []string // every confirmed one
+}
+
+// current is an error, a reply, when the login has ended meanwhile: the account
+// has a new password, or its owner ended all logins.
+func (s *session) current(l *login) *smtp.SMTPError {
+	ok, err := s.srv.accounts.LoggedIn(s.srv.ctx, l.user)
+	switch {
+	case err != nil:
+		id := s.srv.newID()
+		s.srv.log.Error("login", "id", id, "door", s.conn.door.Name, "peer", s.conn.peer, "error", err)
+		return toReply(err, id)
+	case !ok:
+		return replyEnded()
+	}
+	return nil
 }
 
 func (l *login) owns(address string) bool {
@@ -65,7 +82,7 @@ func (s *session) logIn(c credentials) error {
 	}
 	r := toReply(err, id)
 	if r.Code/100 == 4 {
-		s.srv.log.Warn("login", "id", id, "door", s.conn.door.name, "peer", s.conn.peer, "error", err)
+		s.srv.log.Warn("login", "id", id, "door", s.conn.door.Name, "peer", s.conn.peer, "error", err)
 	}
 	return r
 }
@@ -79,14 +96,14 @@ func (s *session) tryLogIn(c credentials) error {
 		return account.ErrDenied
 	}
 	u, err := s.srv.accounts.Login(s.srv.ctx, account.Login{
-		Door: s.conn.door.name, Peer: s.conn.peer, Address: address, Password: c.password,
+		Door: s.conn.door.Name, Peer: s.conn.peer, Address: address, Password: c.password,
 	})
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.who = &login{account: u.ID, address: address, addresses: u.Addresses}
+	s.who = &login{account: u.ID, user: u, address: address, addresses: u.Addresses}
 	return nil
 }
 

@@ -2,11 +2,15 @@ package smtpd
 
 import (
 	"bufio"
-	"crypto/tls"
+	"context"
 	"io"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"cryptogramm.ru/cryptogramm/gateway/door"
 )
 
 // mode says what the octets from the client are.
@@ -21,12 +25,12 @@ const (
 // conn is the guard of one connection; see the package comment.
 //
 // The goroutine that serves the connection is the only one to use it, except
-// for drain and what it shares under mu.
+// for Drain, Cut and what it shares under mu.
 type conn struct {
 	net.Conn // the stream: plain at first, then TLS
 	srv      *Server
 	raw      net.Conn
-	door     door
+	door     door.Door
 	peer     string // IP address
 	security string // TLS version and cipher suite; "" while plain
 	accepted time.Time
@@ -56,12 +60,12 @@ type conn struct {
 
 	closing sync.Once
 	mu      sync.Mutex
-	waiting bool // a read may be cut short by drain
+	waiting bool // a read may be cut short by Drain
 	drained bool // the server is shutting down
 }
 
-func newConn(s *Server, raw net.Conn, d door) *conn {
-	c := &conn{Conn: raw, raw: raw, srv: s, door: d, peer: host(raw.RemoteAddr()), accepted: time.Now(), begun: make(chan struct{}, 1)}
+func newConn(s *Server, raw net.Conn, d door.Door) *conn {
+	c := &conn{Conn: raw, raw: raw, srv: s, door: d, peer: door.Peer(raw.RemoteAddr()), accepted: time.Now(), begun: make(chan struct{}, 1)}
 	c.in = bufio.NewReaderSize(readerFunc(c.fill), maxAuthLine)
 	return c
 }
@@ -163,9 +167,34 @@ func (c *conn) wait(now time.Time) bool {
 	return true
 }
 
-// drain tells the client to go as soon as it is between two commands. A letter
+// Peer is part of door.Guest.
+func (c *conn) Peer() string { return c.peer }
+
+// Secure is part of door.Guest: a handshake, or STARTTLS before it.
+func (c *conn) Secure(ctx context.Context) error {
+	switch {
+	case c.security != "":
+		return nil
+	case c.door.Implicit:
+		return c.handshake(ctx, c.srv.limits.Handshake)
+	}
+	return c.plain(ctx)
+}
+
+// TurnAway says 421, on the implicit door after a handshake, since the client
+// would not understand it before.
+func (c *conn) TurnAway(ctx context.Context, why string) {
+	if !c.door.Implicit || c.handshake(ctx, turnAway) == nil {
+		c.end(say(421, smtp.EnhancedCode{4, 7, 0}, why))
+	}
+}
+
+// Cut is part of door.Guest.
+func (c *conn) Cut() { c.raw.Close() }
+
+// Drain tells the client to go as soon as it is between two commands. A letter
 // on its way is finished first.
-func (c *conn) drain() {
+func (c *conn) Drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drained = true
@@ -180,9 +209,7 @@ func (c *conn) draining() bool {
 	return c.drained
 }
 
-// Close sends what is left to say and closes. With input unread a plain close
-// would reset the connection and take the last reply with it, so it waits a
-// moment for the client to go first.
+// Close sends what is left to say and closes.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closing.Do(func() {
@@ -191,17 +218,12 @@ func (c *conn) Close() error {
 		}
 		c.raw.SetWriteDeadline(time.Now().Add(closeWait))
 		c.send()
-		if half, ok := c.raw.(interface{ CloseWrite() error }); ok && c.linger {
-			if t, ok := c.Conn.(*tls.Conn); ok {
-				t.CloseWrite()
-			}
-			half.CloseWrite()
-			c.raw.SetReadDeadline(time.Now().Add(closeWait))
-			io.CopyN(io.Discard, c.raw, 1<<20)
+		if c.linger {
+			door.Linger(c.Conn, c.raw, closeWait)
 		}
 		err = c.Conn.Close()
 		c.raw.Close()
-		c.srv.forget(c)
+		c.srv.hall.Leave(c)
 	})
 	return err
 }

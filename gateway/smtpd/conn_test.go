@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"cryptogramm.ru/cryptogramm/gateway/door"
 )
 
 // guard is a conn on one end of a pipe, without a server behind it.
@@ -14,7 +16,7 @@ func guard(t *testing.T, mode mode) (*conn, net.Conn) {
 	s := &Server{letter: 1000, limits: Limits{}.withDefaults()}
 	near, far := net.Pipe()
 	t.Cleanup(func() { near.Close(); far.Close() })
-	c := newConn(s, near, door{})
+	c := newConn(s, near, door.Door{})
 	c.mode = mode
 	return c, far
 }
@@ -74,18 +76,5 @@ func TestRepliesAreText(t *testing.T) {
 	want := "500 5.5.2 ?[2J??" + strings.Repeat("y", maxReplyLine-16) + "\r\n250-partial\r\n250 2.0.0 end\r\n"
 	if string(got) != want {
 		t.Errorf("%q, want %q", got, want)
-	}
-}
-
-func TestPeerKey(t *testing.T) {
-	for in, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "2001:db8::1": "2001:db8::/64", "2001:db8::ffff": "2001:db8::/64", "": "",
-	} {
-		if got := peerKey(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
-		}
-	}
-	if got := host(&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 9}); got != "192.0.2.1" {
-		t.Errorf("mapped address: %q", got)
 	}
 }

@@ -16,8 +16,9 @@
 //   - The engine never sees a connection without TLS. The few commands before
 //     STARTTLS are served here (plain.go), and plaintext sent after it is
 //     never read as a command.
+//   - An address beyond ASCII comes only with SMTPUTF8 (RFC 6531).
 //
 // What was received is answered in one place, reply.go; an unknown error is
-// "451 4.3.0 <id>". What is deliberately absent: relaying, SMTPUTF8, DSN,
-// BINARYMIME, the null sender, and AUTH without TLS.
+// "451 4.3.0 <id>". What is deliberately absent: relaying, DSN, BINARYMIME, the
+// null sender, and AUTH without TLS.
 package smtpd

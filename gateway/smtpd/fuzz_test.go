@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cryptogramm.ru/cryptogramm/gateway/door"
 )
 
 // duplex is a connection of two net.Pipes, so that each side can say that it
@@ -38,20 +40,12 @@ func (d *duplex) Close() error {
 // adopt gives the server a connection that did not come through a listener.
 // secure ones go to the engine as if they had shaken hands.
 func (r *rig) adopt(raw net.Conn, secure bool) {
-	c := newConn(r.Server, raw, door{name: "fuzz"})
-	r.mu.Lock()
-	r.conns[c] = struct{}{}
-	r.peers[peerKey(c.peer)]++
-	r.working.Add(1)
-	r.mu.Unlock()
-	if !secure {
-		go r.welcome(c)
-		return
+	d := door.Door{Name: "fuzz"}
+	c := newConn(r.Server, raw, d)
+	if secure {
+		c.security = "fuzz"
 	}
-	c.security = "fuzz"
-	if !r.feed.push(c) {
-		c.Close()
-	}
+	r.hall.Adopt(c, d)
 }
 
 // converse sends input in packets of size octets, hangs up, and reads what is

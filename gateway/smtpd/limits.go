@@ -42,4 +42,5 @@ const (
 	maxPlain     = 50        // lines before STARTTLS
 	letterLine   = 256 << 10 // octets of one line of a letter, as message.StrictCRLF has it
 	closeWait    = time.Second
+	turnAway     = 5 * time.Second // for the handshake of a client that is one too many
 )

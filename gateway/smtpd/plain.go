@@ -92,7 +92,7 @@ func (c *conn) handshake(ctx context.Context, within time.Duration) error {
 		return errDrained
 	}
 	c.mu.Lock()
-	c.waiting = true // drain cuts it short
+	c.waiting = true // Drain cuts it short
 	c.raw.SetDeadline(time.Now().Add(within))
 	c.mu.Unlock()
 	t := tls.Server(c.raw, c.srv.tls)

@@ -124,6 +124,9 @@ func replyIdle() *smtp.SMTPError {
 func replyShutdown() *smtp.SMTPError {
 	return say(421, smtp.EnhancedCode{4, 3, 2}, "Shutting down, try again later")
 }
+func replyEnded() *smtp.SMTPError {
+	return say(421, smtp.EnhancedCode{4, 7, 0}, "Your logins were ended; log in again")
+}
 func replyInjected() *smtp.SMTPError {
 	return say(554, smtp.EnhancedCode{5, 5, 1}, "Octets after STARTTLS; closing")
 }

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
-
+	"cryptogramm.ru/cryptogramm/gateway/door"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
@@ -36,11 +35,7 @@ func TestConnectionLimits(t *testing.T) {
 
 			kept[0].say("QUIT", "221")
 			kept[0].wantClosed()
-			waitFor(t, "a free place", func() bool {
-				r.mu.Lock()
-				defer r.mu.Unlock()
-				return len(r.conns) == 2
-			})
+			waitFor(t, "a free place", func() bool { return r.hall.Guests() == 2 })
 			c := dial(t, r.plain)
 			c.want("220")
 		})
@@ -191,7 +186,7 @@ func TestShutdown(t *testing.T) {
 	if n := len(r.inbox.all()); n != 2 {
 		t.Errorf("%d letters", n)
 	}
-	if err := r.Serve(closedListener(t)); !errors.Is(err, smtp.ErrServerClosed) {
+	if err := r.Serve(closedListener(t)); !errors.Is(err, door.ErrClosed) {
 		t.Errorf("serving after a shutdown: %v", err)
 	}
 }

@@ -59,6 +59,9 @@ func (s *session) Mail(from string, opts *smtp.MailOptions) error {
 	case opts != nil && opts.Size > s.srv.letter:
 		return replyTooLarge()
 	}
+	if ended := s.current(s.who); ended != nil {
+		return ended
+	}
 	s.tx = &transaction{id: s.srv.newID(), from: address, utf8: utf8, seen: map[string]bool{}, began: time.Now()}
 	s.conn.until = s.tx.began.Add(s.srv.limits.Transaction)
 	return nil
@@ -101,11 +104,11 @@ func (s *session) Data(r io.Reader) (err error) {
 	case s.conn.begun <- struct{}{}:
 	default:
 	}
-	env, began, ok := s.take()
-	if !ok {
+	env, began, who := s.take()
+	if who == nil {
 		return say(503, smtp.EnhancedCode{5, 5, 1}, "No transaction is open")
 	}
-	defer s.srv.working.Done()
+	defer s.srv.hall.Working.Done()
 	e := event{env: env, began: began, body: &body{r: r}}
 	defer func() {
 		if p := recover(); p != nil {
@@ -115,6 +118,10 @@ func (s *session) Data(r io.Reader) (err error) {
 		}
 		s.srv.record(&e)
 	}()
+	if e.reply = s.current(who); e.reply != nil {
+		e.err = e.reply
+		return e.reply
+	}
 	id, err := s.srv.receive(s.srv.ctx, env, e.body)
 	if err != nil {
 		e.err, e.reply = err, toReply(err, env.ID)
@@ -124,16 +131,16 @@ func (s *session) Data(r io.Reader) (err error) {
 	return e.reply
 }
 
-// take copies the envelope of the open transaction.
-func (s *session) take() (rem.Envelope, time.Time, bool) {
+// take copies the envelope of the open transaction, and says whose it is.
+func (s *session) take() (rem.Envelope, time.Time, *login) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tx == nil || s.who == nil || s.closed || s.tx.taken || len(s.tx.recipients) == 0 {
-		return rem.Envelope{}, time.Time{}, false
+		return rem.Envelope{}, time.Time{}, nil
 	}
 	s.tx.taken = true
-	s.srv.working.Add(1) // the connection is open, so Shutdown still waits
-	return s.envelope(), s.tx.began, true
+	s.srv.hall.Working.Add(1) // the connection is open, so Shutdown still waits
+	return s.envelope(), s.tx.began, s.who
 }
 
 func (s *session) envelope() rem.Envelope {
@@ -141,7 +148,7 @@ func (s *session) envelope() rem.Envelope {
 		ID: s.tx.id, Account: s.who.account, Login: s.who.address,
 		Addresses: append([]string(nil), s.who.addresses...), From: s.tx.from,
 		Recipients: append([]string(nil), s.tx.recipients...),
-		Peer:       s.conn.peer, TLS: s.conn.security, Door: s.conn.door.name,
+		Peer:       s.conn.peer, TLS: s.conn.security, Door: s.conn.door.Name,
 	}
 }
 

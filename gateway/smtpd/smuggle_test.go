@@ -206,11 +206,7 @@ func TestLetterBrokenOff(t *testing.T) {
 }
 
 // open0 is whether no connection is open.
-func (r *rig) open0() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.conns) == 0 && len(r.peers) == 0
-}
+func (r *rig) open0() bool { return r.hall.Guests() == 0 }
 
 func TestBDAT(t *testing.T) {
 	r := startRig(t, Limits{})

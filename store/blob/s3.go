@@ -52,7 +52,7 @@ const (
 )
 
 // NewS3 prepares a client. It asks the server nothing: Probe does.
-func NewS3(_ context.Context, c S3Config) (*S3, error) {
+func NewS3(c S3Config) (*S3, error) {
 	if c.Endpoint == "" || strings.ContainsAny(c.Endpoint, "/@?#") || c.Bucket == "" {
 		return nil, errors.New("object store: an endpoint as host:port and a bucket are needed")
 	}

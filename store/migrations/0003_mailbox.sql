@@ -64,7 +64,7 @@ CREATE INDEX messages_modseq ON messages (mailbox, modseq);
 CREATE INDEX messages_deleted ON messages (mailbox, uid) WHERE deleted = 1;
 
 -- The outlines of mails once more, in the order in which a client asks for those
--- of a whole mailbox.
+-- of a whole mailbox; empty in place of a long one.
 CREATE TABLE outlines (
 	mailbox {{text}} NOT NULL,
 	uid     {{int}} NOT NULL,

@@ -1,8 +1,6 @@
-package smtpd
+package door
 
 import (
-	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 )
@@ -45,14 +43,5 @@ func (f *feed) Addr() net.Addr { return feedAddr{} }
 
 type feedAddr struct{}
 
-func (feedAddr) Network() string { return "smtpd" }
-func (feedAddr) String() string  { return "smtpd" }
-
-// engineLog takes the engine's own reports: recovered panics and broken
-// connections.
-type engineLog struct{ log *slog.Logger }
-
-func (l engineLog) Printf(format string, v ...any) {
-	l.log.Error("smtp engine", "report", fmt.Sprintf(format, v...))
-}
-func (l engineLog) Println(v ...any) { l.log.Error("smtp engine", "report", fmt.Sprintln(v...)) }
+func (feedAddr) Network() string { return "door" }
+func (feedAddr) String() string  { return "door" }
