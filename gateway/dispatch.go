@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -71,18 +72,20 @@ func (g *Gateway) dispatch(ctx context.Context, kinds []string, steps map[string
 
 // room waits until jobs may be claimed and answers how many. A sender waits for
 // his answer and nobody for a notice, so while letters are in work, jobs are
-// carried out one by one: none, however, waits for one that hangs, and when
-// they are late they give way no more.
+// carried out one by one, and one in a while where letters wait for a processor.
+// None, however, waits for one that hangs, and when they are late they give way
+// no more.
 func (g *Gateway) room(ctx context.Context, h *hands, late bool) int {
 	long, short := time.NewTimer(patience), time.NewTimer(company)
 	defer long.Stop()
 	defer short.Stop()
 	for waited, alone := false, false; ctx.Err() == nil; {
-		free, yields := h.free(), g.letters.Load() > 0 && !late
+		free, letters := h.free(), int(g.letters.Load())
+		yields, crowded := letters > 0 && !late, letters > runtime.NumCPU()
 		switch {
 		case !yields && (free >= cap(h.busy)/2 || free > 0 && alone):
 			return free
-		case yields && (free == cap(h.busy) || free > 0 && waited):
+		case yields && (free == cap(h.busy) && !crowded || free > 0 && waited):
 			return 1
 		}
 		select {

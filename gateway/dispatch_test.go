@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,9 @@ func TestRoom(t *testing.T) {
 	}{
 		"nothing to do":                   {want: maxSteps},
 		"some hands busy":                 {busy: 3, want: maxSteps - 3},
-		"letters in work":                 {letters: 2, want: 1},
+		"most hands busy":                 {busy: maxSteps - 1, want: 1, after: company},
+		"letters in work":                 {letters: 1, want: 1},
+		"letters wait for a processor":    {letters: int32(runtime.NumCPU()) + 1, want: 1, after: patience},
 		"letters in work, jobs late":      {letters: 2, busy: 1, late: true, want: maxSteps - 1},
 		"letters in work, a step hangs":   {letters: 1, busy: 1, want: 1, after: patience},
 		"letters in work, steps that end": {letters: 1, busy: maxSteps, want: 1, after: patience},

@@ -390,3 +390,29 @@ func TestAppendIsFinished(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestAppendAndExpungeWithoutEnd: bytes that are expunged stay for a while, so
+// what is appended within an hour is bounded by itself.
+func TestAppendAndExpungeWithoutEnd(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Limits.OwnMail = 10_000 })
+	mail := "Subject: x\r\n\r\n" + strings.Repeat("y", 2000)
+	churn := func(u *store.User) error {
+		box := w.mailbox(u, "Drafts")
+		_, err := w.append(u, "Drafts", mail, `\Deleted`)
+		if err == nil {
+			_, err = w.Expunge(t.Context(), box.ID, nil)
+		}
+		return err
+	}
+	for range 4 {
+		w.must(churn(w.anna.user))
+	}
+	wantError(t, churn(w.anna.user), ErrOverQuota)
+	w.must(churn(w.carol.user))
+	w.clock.pass(time.Hour)
+	w.must(churn(w.anna.user))
+	if n := len(w.messages(w.anna.user, "Drafts")); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+	w.fsck()
+}

@@ -82,7 +82,7 @@ type Limits struct {
 	DraftLife   time.Duration // 0: 24 h
 	RefusedFor  time.Duration // how long refused bytes are kept; 0: 24 h
 	Refusals    int           // refusals of one account within an hour that are put on record; 0: 300
-	OwnMail     int64         // octets of mail of his own that one user may keep; 0: 1 GiB
+	OwnMail     int64         // octets of mail of his own that one user may keep, and append within an hour; 0: 1 GiB
 	OwnMessages int           // messages in the folders that one user fills; 0: 250,000
 	Mailboxes   int           // of one user; 0: 500
 	Refused     int64         // octets of all refused letters kept; beyond, only their digests are; 0: 1 GiB
@@ -131,7 +131,8 @@ type Gateway struct {
 	linking sync.RWMutex // held for reading from a letter's blob to its commit; see cleanBlobs
 	refused atomic.Int64 // octets and room of refused letters kept
 	letters atomic.Int32 // letters that have arrived and wait for their answer; see room
-	stopped atomic.Bool  // a failed fsync or commit stops intake (R4)
+	appends allowance
+	stopped atomic.Bool // a failed fsync or commit stops intake (R4)
 }
 
 // New checks c and prepares the spool directory.

@@ -66,6 +66,9 @@ func (g *Gateway) Append(ctx context.Context, r AppendRequest) (store.Appended, 
 	if box.Role == store.RoleSent {
 		return g.appendSent(ctx, r.User.ID, sp)
 	}
+	if !g.appends.take(r.User.ID, sp.ref.Size, g.Limits.OwnMail, g.Now()) {
+		return store.Appended{}, ErrOverQuota
+	}
 	return g.appendOwn(ctx, box, r, sp)
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/x509"
 	"math/big"
@@ -231,8 +232,13 @@ func TestFetchedIsKept(t *testing.T) {
 		t.Errorf("nothing restored: %s", r.Reason)
 	}
 	w.Fetch = s.client(w.Now)
-	w.restoreFetched(t.Context())
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx, nil) }()
+	w.eventually("the start", func() bool { return len(w.jobsOf(jobClean)) > 0 })
 	w.send(signed(t, anna), bob)
+	stop()
+	w.must(<-ended)
 	w.clock.pass(72 * time.Hour) // the list has ended
 	_, err = w.Receive(t.Context(), w.envelope(w.anna, bob), strings.NewReader(signed(t, anna)))
 	if r := refused(t, err); r.Reason != rem.ReasonRevocationUnknown {

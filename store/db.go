@@ -17,6 +17,7 @@ var (
 	ErrExpired        = errors.New("expired")
 	ErrText           = errors.New("text with NUL or not UTF-8")
 	ErrFull           = errors.New("no room left in the database")
+	ErrUnavailable    = errors.New("the database cannot be reached")
 	ErrStopped        = errors.New("the database stopped accepting after a failed commit")
 	ErrWeakDurability = errors.New("database settings do not make commits durable")
 	ErrNewer          = errors.New("database was made by a newer version")

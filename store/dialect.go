@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -123,6 +124,10 @@ func postgresGuard(g guard) string {
 func classifyPostgres(err error) error {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
+		var away *pgconn.ConnectError
+		if errors.As(err, &away) || errors.Is(err, driver.ErrBadConn) {
+			return ErrUnavailable
+		}
 		return nil
 	}
 	switch e.Code {
@@ -132,6 +137,8 @@ func classifyPostgres(err error) error {
 		return ErrNotFound
 	case "53100": // disk_full
 		return ErrFull
+	case "53300", "57P01", "57P02", "57P03": // too_many_connections, admin_shutdown, crash_shutdown, cannot_connect_now
+		return ErrUnavailable
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 )
 
 // TestLongOutlines: an outline of unusual length is kept once, however often
@@ -62,9 +63,6 @@ func TestMessagesByOctets(t *testing.T) {
 			t.Errorf("pages of %v", pages)
 		}
 		q.Octets = 1
-		if n := len(got[[]Message](t)(o.db.Messages(ctx, q))); n != 0 {
-			t.Errorf("%d after the last", n)
-		}
 		q.Ranges = []UIDRange{{1, 1}, {3, 3}, {5000, 5000}}
 		if page := got[[]Message](t)(o.db.Messages(ctx, q)); len(page) != 1 || !q.Full(page) {
 			t.Errorf("%d, full: %v", len(page), q.Full(page))
@@ -94,6 +92,65 @@ func TestCopyManyIntoItself(t *testing.T) {
 		after := got[MailboxStatus](t)(o.db.MailboxStatus(ctx, drafts.ID))
 		if !errors.Is(err, ErrQuota) || after != before || len(c.Source) > 0 {
 			t.Errorf("%v; %+v, then %+v, %d told", err, before, after, len(c.Source))
+		}
+		o.sound(t)
+	})
+}
+
+// TestManyCopiesGo: a mail whose copies are expunged together gives its octets
+// back once.
+func TestManyCopiesGo(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, p *place) {
+		o := newOffice(t, p)
+		drafts := o.box(t, o.alice, "Drafts")
+		o.put(t, drafts, `\Deleted`)
+		for range 9 {
+			got[Copied](t)(o.db.CopyMessages(ctx, CopyRequest{From: drafts.ID, To: drafts.ID, UIDs: []UIDRange{everyUID}}, ownQuota))
+		}
+		if gone := got[[]uint32](t)(o.db.Expunge(ctx, drafts.ID, nil)); len(gone) != 512 {
+			t.Errorf("%d have gone", len(gone))
+		}
+		if n := o.count(t, "SELECT CAST(SUM(octets) AS BIGINT) FROM mail_accounts"); n != 0 {
+			t.Errorf("charged with %d octets", n)
+		}
+		o.sound(t)
+	})
+}
+
+// TestVeryManyTombstones: they are forgotten early, and who looked before reads
+// the mailbox anew.
+func TestVeryManyTombstones(t *testing.T) {
+	onEveryEngine(t, func(t *testing.T, p *place) {
+		o := newOffice(t, p)
+		drafts, trash := o.box(t, o.alice, "Drafts"), o.box(t, o.alice, "Trash")
+		since := map[*Mailbox]int64{}
+		for _, box := range []*Mailbox{drafts, trash} {
+			o.put(t, box, `\Deleted`)
+			o.put(t, box)
+			since[box] = got[*Mailbox](t)(o.db.Mailbox(ctx, box.ID)).ModSeq
+		}
+		for _, box := range []*Mailbox{drafts, trash} {
+			got[[]uint32](t)(o.db.Expunge(ctx, box.ID, nil))
+		}
+		must(t, o.db.write(ctx, func(t *tx) error {
+			c, err := t.advance(delta{uids: manyTombstones}, byID, drafts.ID)
+			rows := make([][]any, manyTombstones)
+			for i := range rows {
+				rows[i] = []any{drafts.ID, c.modseq, c.uid + uint32(i), c.modseq, t.now}
+			}
+			if err == nil {
+				_, err = t.insert(insertion{into: "tombstones (mailbox, modseq, uid, added, time)", rows: rows})
+			}
+			return err
+		}))
+		must(t, o.db.PruneTombstones(ctx, p.clock.now().Add(-time.Hour)))
+		if n := o.count(t, "SELECT COUNT(*) FROM tombstones"); n != 1 {
+			t.Errorf("%d tombstones are left", n)
+		}
+		for box, stale := range map[*Mailbox]bool{drafts: true, trash: false} {
+			if c := got[Changes](t)(o.db.MailboxChanges(ctx, box.ID, since[box])); c.Stale != stale {
+				t.Errorf("%s: stale %v", box.Name, c.Stale)
+			}
 		}
 		o.sound(t)
 	})

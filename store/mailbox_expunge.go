@@ -100,11 +100,12 @@ func (t *tx) removeMessages(box *Mailbox, rows []messageRow) error {
 }
 
 // dropMails removes those of mails that are the account's own and lie in no
-// mailbox. Their blobs are removed when nothing refers to them.
+// mailbox. Their blobs are removed when nothing refers to them. A mail may be
+// named several times, once for each copy.
 func (t *tx) dropMails(account string, mails []any) error {
 	var orphans []any
 	var octets int64
-	for block := range blocks(mails) {
+	for block := range blocks(unique(mails)) {
 		err := t.each(func(scan func(...any) error) error {
 			var id string
 			var size int64
@@ -127,8 +128,25 @@ func (t *tx) dropMails(account string, mails []any) error {
 	return err
 }
 
-// PruneTombstones forgets what was expunged before a time: whoever has not
-// looked since reads its mailbox anew.
+// unique drops what is named again.
+func unique(keys []any) (out []any) {
+	seen := make(map[any]struct{}, len(keys))
+	for _, k := range keys {
+		if _, again := seen[k]; !again {
+			seen[k] = struct{}{}
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// manyTombstones is how many of one mailbox are kept: who copies and expunges
+// without end would fill the disk with them.
+const manyTombstones = 100_000
+
+// PruneTombstones forgets what was expunged before a time, and of mailboxes with
+// very many tombstones everything: whoever has not looked since reads its
+// mailbox anew.
 func (db *DB) PruneTombstones(ctx context.Context, before time.Time) error {
 	for {
 		more := false
@@ -151,6 +169,10 @@ func (t *tx) pruneTombstones(before time.Time) (more bool, err error) {
 	var mailbox string
 	var modseq int64
 	err = t.get([]any{&mailbox}, "SELECT mailbox FROM tombstones WHERE time < $1 ORDER BY time LIMIT 1", before)
+	if errors.Is(err, ErrNotFound) {
+		before = t.now.Add(time.Microsecond)
+		err = t.get([]any{&mailbox}, "SELECT mailbox FROM tombstones GROUP BY mailbox HAVING COUNT(*) > $1 LIMIT 1", manyTombstones)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}

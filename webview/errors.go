@@ -48,6 +48,7 @@ func failures() []failure {
 		{account.ErrBusy, http.StatusServiceUnavailable, "unavailable"},
 		{account.ErrDenied, http.StatusForbidden, "denied"},
 		{store.ErrNotFound, http.StatusNotFound, "notfound"},
+		{store.ErrUnavailable, http.StatusServiceUnavailable, "unavailable"},
 		{errOrigin, http.StatusForbidden, "origin"},
 		{errMethod, http.StatusMethodNotAllowed, "method"},
 		{errForm, http.StatusBadRequest, "bad"},

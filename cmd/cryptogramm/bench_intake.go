@@ -91,6 +91,9 @@ func (c *BenchIntakeCmd) run(ctx context.Context, row func(intakeRow)) (err erro
 				if each && n != 8 {
 					continue // the figure to be ahead of is that of eight
 				}
+				if err := t.settle(ctx); err != nil {
+					return err
+				}
 				f, err := floor.Measure(ctx, t.dir, n, c.Floor)
 				if err != nil {
 					return err

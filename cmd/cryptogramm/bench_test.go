@@ -61,21 +61,6 @@ func TestBenchIMAP(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsAreLight: of the 500 MB that 10,000 may take each has 50 KB.
-func TestIdleConnectionsAreLight(t *testing.T) {
-	t.Setenv(asCommand, "1")
-	a := call(t, "", "bench", "imap", "--dir", t.TempDir(), "--letters", "4", "--fetch", "4", "--idle", "600", "--rounds", "1", "--json")
-	for _, row := range decode[imapResult](t, a).Rows {
-		if strings.Contains(row.What, "idle connections") {
-			if row.Value > 50 {
-				t.Errorf("%s: %.1f %s", row.What, row.Value, row.Unit)
-			}
-			return
-		}
-	}
-	t.Error("no row of idle connections")
-}
-
 // TestBenchRefuses: a run that cannot be is an error, and leaves nothing.
 func TestBenchRefuses(t *testing.T) {
 	t.Setenv(asCommand, "1")

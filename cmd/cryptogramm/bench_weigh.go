@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // weigh is the memory of a process and its descendants in KB, shared pages
@@ -54,4 +57,42 @@ func pss(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("no memory of process %d", pid)
+}
+
+// idleTicks is how much of a second's hundred ticks a process takes at most that
+// has nothing to do.
+const idleTicks = 5
+
+// settle waits until the gateway has done what the letters before have left it
+// to do: notices and receipts would share the disk with the floor.
+func (t *target) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, benchPatience)
+	defer cancel()
+	for before := int64(-1); ; {
+		now, err := ticks(t.process.Process.Pid)
+		if err != nil || before >= 0 && now-before <= idleTicks {
+			return err
+		}
+		before = now
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the measured gateway does not come to rest: %w", ctx.Err())
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// ticks is the processor time that a process has taken, in hundredths of a second.
+func ticks(pid int) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("no processor time of process %d", pid)
+	}
+	user, e1 := strconv.ParseInt(string(fields[11]), 10, 64)
+	system, e2 := strconv.ParseInt(string(fields[12]), 10, 64)
+	return user + system, errors.Join(e1, e2)
 }

@@ -73,18 +73,18 @@ func (a *Accounts) EndSession(ctx context.Context, cookie string) error {
 
 // WatchLogins calls f when the logins of a user may have ended, here or on
 // another node, until stop; LoggedIn tells. f returns at once.
-func (a *Accounts) WatchLogins(u *store.User, f func()) (stop func()) {
-	return a.DB.WatchLogins(u.ID, f)
+func (a *Accounts) WatchLogins(userID string, f func()) (stop func()) {
+	return a.DB.WatchLogins(userID, f)
 }
 
-// LoggedIn reports whether who logged in as u, as Login answered him, still is:
-// a new password and EndSessions end that.
-func (a *Accounts) LoggedIn(ctx context.Context, u *store.User) (bool, error) {
-	n, err := a.DB.Logins(ctx, u.ID)
+// LoggedIn reports whether who logged in when the user's Logins were these still
+// is: a new password and EndSessions end that.
+func (a *Accounts) LoggedIn(ctx context.Context, userID string, logins int64) (bool, error) {
+	n, err := a.DB.Logins(ctx, userID)
 	if absent(err) {
 		return false, nil
 	}
-	return err == nil && n == u.Logins, err
+	return err == nil && n == logins, err
 }
 
 // absent is any of the store's ways to say that a secret opens nothing.

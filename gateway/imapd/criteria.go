@@ -12,8 +12,9 @@ import (
 
 // Bounds of one SEARCH.
 const (
-	maxNeedles = 32 // strings looked for in bodies
-	maxDepth   = 100
+	maxNeedles  = 32  // strings looked for in bodies
+	maxCriteria = 250 // in all: each is asked of every message
+	maxDepth    = 100
 )
 
 // query is a search made ready: what has to be read for it, and what is looked
@@ -23,6 +24,7 @@ type query struct {
 	want    store.Want
 	rows    bool // flags, dates or sizes matter
 	needles []needle
+	asked   int // criteria
 }
 
 // needle is a folded string that is looked for in bodies and, for TEXT, in
@@ -86,7 +88,8 @@ func inRanges(ranges []store.UIDRange, uid uint32) bool {
 func (q *query) compile(c *imap.SearchCriteria) (*node, error) { return q.node(c, 0) }
 
 func (q *query) node(c *imap.SearchCriteria, depth int) (*node, error) {
-	if depth > maxDepth {
+	q.asked += 1 + len(c.SeqNum) + len(c.UID) + len(c.Flag) + len(c.NotFlag) + len(c.Header) + len(c.Body) + len(c.Text)
+	if depth > maxDepth || q.asked > maxCriteria {
 		return nil, errNeedles
 	}
 	n := &node{}

@@ -12,6 +12,10 @@ import (
 
 const separator = '/'
 
+// maxPatterns bounds the octets of a LIST's patterns, each of which is set
+// against every octet of every name.
+const maxPatterns = 4 << 10
+
 func trimSeparator(name string) string { return strings.TrimSuffix(name, string(separator)) }
 
 // listed is one name of the hierarchy; box is nil where only names below it
@@ -27,6 +31,13 @@ type listed struct {
 func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, options *imap.ListOptions) error {
 	if len(patterns) == 0 { // the separator is asked for
 		return w.WriteList(&imap.ListData{Attrs: []imap.MailboxAttr{imap.MailboxAttrNoSelect}, Delim: separator})
+	}
+	length := len(ref) * len(patterns)
+	for _, p := range patterns {
+		length += len(p)
+	}
+	if length > maxPatterns {
+		return s.no(errPatterns)
 	}
 	boxes, err := s.srv.DB.Mailboxes(s.srv.ctx, s.user.ID)
 	if err != nil {

@@ -30,7 +30,7 @@ type login struct {
 func (c *conn) loggedIn(u *store.User) {
 	c.doubt = true
 	c.login = &login{user: u}
-	c.login.unwatch = c.srv.Accounts.WatchLogins(u, c.suspect)
+	c.login.unwatch = c.srv.Accounts.WatchLogins(u.ID, c.suspect)
 }
 
 // suspect has the connection look whether its login has ended: at once when
@@ -58,7 +58,7 @@ func (c *conn) goesOn() bool {
 	if !look {
 		return true
 	}
-	ok, err := c.srv.Accounts.LoggedIn(c.srv.ctx, l.user)
+	ok, err := c.srv.Accounts.LoggedIn(c.srv.ctx, l.user.ID, l.user.Logins)
 	if err != nil {
 		c.srv.Log.Error("imap login", "account", l.user.ID, "peer", c.peer, "error", err)
 	}

@@ -17,7 +17,8 @@ import (
 // Refusals of the session's own rules.
 var (
 	errReadOnly  = errors.New("the mailbox was opened read-only")
-	errNeedles   = errors.New("too many strings to search for")
+	errNeedles   = errors.New("too many criteria")
+	errPatterns  = errors.New("too many patterns")
 	errTrailing  = errors.New("octets after the literal of APPEND")
 	errTruncated = errors.New("the letter broke off")
 	errUse       = errors.New("special use cannot be given")
@@ -50,6 +51,7 @@ func table() []row {
 		{store.ErrKept, imap.ResponseCodeCannot, "This folder is filled by the exchange alone"},
 		{store.ErrExists, imap.ResponseCodeAlreadyExists, "There is a mailbox of this name"},
 		{store.ErrQuota, imap.ResponseCodeOverQuota, "There is no room left"},
+		{store.ErrUnavailable, imap.ResponseCodeUnavailable, "The database cannot be reached, try again later"},
 		{store.ErrNotFound, imap.ResponseCodeNonExistent, "There is no such mailbox"},
 		{store.ErrText, imap.ResponseCodeCannot, "Not a name for a mailbox"},
 		{account.ErrDenied, imap.ResponseCodeAuthenticationFailed, "Address or password is wrong"},
@@ -58,7 +60,8 @@ func table() []row {
 		{message.ErrTooLarge, imap.ResponseCodeTooBig, "The letter is too large"},
 		{message.ErrMalformed, imap.ResponseCodeUnknownCTE, "The part cannot be decoded"},
 		{errReadOnly, imap.ResponseCodeNoPerm, "The mailbox was opened read-only"},
-		{errNeedles, imap.ResponseCodeLimit, "Too many strings to search for"},
+		{errNeedles, imap.ResponseCodeLimit, "Too many criteria"},
+		{errPatterns, imap.ResponseCodeLimit, "Patterns are too long"},
 		{errUse, imap.ResponseCodeCannot, "Folders get no special use here"},
 		{errStorage, imap.ResponseCodeCannot, "There is no such status item here"},
 		{errTrailing, imap.ResponseCodeClientBug, "A letter ends its command"},

@@ -78,11 +78,9 @@ func (s *session) search(criteria *imap.SearchCriteria) ([]uint32, error) {
 	if q.want == 0 && !q.rows {
 		return q.inView(root), nil
 	}
-	ctx := s.srv.ctx
+	ctx, stop := s.conn.during(s.srv.ctx)
+	defer stop()
 	if len(q.needles) > 0 {
-		watched, stop := s.conn.during(ctx)
-		defer stop()
-		ctx = watched
 		select {
 		case s.srv.searching <- struct{}{}:
 			defer func() { <-s.srv.searching }()

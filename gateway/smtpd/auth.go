@@ -9,14 +9,13 @@ import (
 
 	"cryptogramm.ru/cryptogramm/gateway/account"
 	"cryptogramm.ru/cryptogramm/gateway/message"
-	"cryptogramm.ru/cryptogramm/store"
 	"cryptogramm.ru/cryptogramm/store/rem"
 )
 
 // login is who is logged in.
 type login struct {
-	account   string // id
-	user      *store.User
+	account   string   // id
+	logins    int64    // of the account then, see account.LoggedIn
 	address   string   // as he gave it
 	addresses []string // every confirmed one
 }
@@ -24,7 +23,7 @@ type login struct {
 // current is an error, a reply, when the login has ended meanwhile: the account
 // has a new password, or its owner ended all logins.
 func (s *session) current(l *login) *smtp.SMTPError {
-	ok, err := s.srv.accounts.LoggedIn(s.srv.ctx, l.user)
+	ok, err := s.srv.accounts.LoggedIn(s.srv.ctx, l.account, l.logins)
 	switch {
 	case err != nil:
 		id := s.srv.newID()
@@ -103,7 +102,7 @@ func (s *session) tryLogIn(c credentials) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.who = &login{account: u.ID, user: u, address: address, addresses: u.Addresses}
+	s.who = &login{account: u.ID, logins: u.Logins, address: address, addresses: u.Addresses}
 	return nil
 }
 

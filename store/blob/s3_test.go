@@ -3,9 +3,11 @@ package blob_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"runtime"
 	"strings"
 	"sync"
@@ -45,6 +47,7 @@ func TestS3(t *testing.T) {
 	t.Run("Secrets", func(t *testing.T) { secrets(t, bucket) })
 	t.Run("NoBucket", func(t *testing.T) { noBucket(t, bucket) })
 	t.Run("WrongContent", func(t *testing.T) { wrongContent(t, within(t, bucket)) })
+	t.Run("OnePut", func(t *testing.T) { onePut(t, bucket) })
 }
 
 func fetchWhole(t *testing.T, s *blob.S3) {
@@ -184,6 +187,28 @@ func noBucket(t *testing.T, bucket blob.S3Config) {
 }
 
 // wrongContent: the server holds what it gets against its name.
+// onePut: a blob is one PUT, which carries the digest for the server to check
+// and replaces nothing.
+func onePut(t *testing.T, bucket blob.S3Config) {
+	f := newFront(t, &bucket)
+	var puts []http.Header
+	f.lie(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		puts = append(puts, r.Header.Clone())
+		next.ServeHTTP(w, r)
+	}, honest)
+	ref, path := blobtest.Spool(t, blobtest.Content(20<<20)) // more than a client would send in parts
+	if err := within(t, bucket).Put(t.Context(), ref, path); err != nil {
+		t.Fatal(err)
+	}
+	if len(puts) != 1 {
+		t.Fatalf("%d PUTs", len(puts))
+	}
+	digest := base64.StdEncoding.EncodeToString(ref.SHA256[:])
+	if h := puts[0]; h.Get("If-None-Match") != "*" || h.Get("X-Amz-Checksum-Sha256") != digest || h.Get("X-Amz-Content-Sha256") != ref.SHA256.String() {
+		t.Errorf("%v", h)
+	}
+}
+
 func wrongContent(t *testing.T, s *blob.S3) {
 	ref, _ := blobtest.Spool(t, blobtest.Content(100))
 	_, other := blobtest.Spool(t, blobtest.Content(100))

@@ -1,8 +1,10 @@
 package blobtest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -133,7 +135,28 @@ func (m *MinIO) Stop() {
 }
 
 // Freeze lets the server hold its connections and answer nothing; Thaw ends it.
-func (m *MinIO) Freeze() { m.process.Process.Signal(syscall.SIGSTOP) }
+// It has stopped, every thread of it, when Freeze returns.
+func (m *MinIO) Freeze() {
+	m.t.Helper()
+	m.process.Process.Signal(syscall.SIGSTOP)
+	for end := time.Now().Add(time.Minute); !stopped(m.process.Process.Pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			m.t.Fatal("MinIO does not stop")
+		}
+	}
+}
+
+// stopped looks at the state of each thread, behind its name in parentheses.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, t := range threads {
+		b, err := os.ReadFile(t)
+		if err == nil && !bytes.Contains(b, []byte(") T ")) {
+			return false
+		}
+	}
+	return err == nil && len(threads) > 0
+}
 
 // Thaw ends Freeze.
 func (m *MinIO) Thaw() { m.process.Process.Signal(syscall.SIGCONT) }
