@@ -70,23 +70,29 @@ func (c *Config) blobsBeside() (letters, error) {
 
 // bucket is the object store as configured; nothing is asked of it yet.
 func (c *Config) bucket() (*blob.S3, error) {
-	access, err := secret(c.Blobs.AccessKeyFile)
+	s3, err := c.Blobs.s3()
 	if err != nil {
-		return nil, fmt.Errorf("blobs.access_key_file: %w", err)
+		return nil, err
 	}
-	key, err := secret(c.Blobs.SecretKeyFile)
-	if err != nil {
-		return nil, fmt.Errorf("blobs.secret_key_file: %w", err)
+	return blob.NewS3(s3)
+}
+
+// s3 names the bucket and reads its keys.
+func (b *BlobsConfig) s3() (c blob.S3Config, err error) {
+	c = blob.S3Config{
+		Endpoint: b.Endpoint, Region: b.Region, Bucket: b.Bucket, Prefix: b.Prefix, Secure: b.Secure,
+		Retention: time.Duration(b.RetentionDays) * 24 * time.Hour,
 	}
-	roots, err := pool(c.Blobs.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("blobs.ca_file: %w", err)
+	if c.AccessKey, err = secret(b.AccessKeyFile); err != nil {
+		return c, fmt.Errorf("blobs.access_key_file: %w", err)
 	}
-	return blob.NewS3(blob.S3Config{
-		Endpoint: c.Blobs.Endpoint, Region: c.Blobs.Region, Bucket: c.Blobs.Bucket, Prefix: c.Blobs.Prefix,
-		AccessKey: access, SecretKey: key, Secure: c.Blobs.Secure, Roots: roots,
-		Retention: time.Duration(c.Blobs.RetentionDays) * 24 * time.Hour,
-	})
+	if c.SecretKey, err = secret(b.SecretKeyFile); err != nil {
+		return c, fmt.Errorf("blobs.secret_key_file: %w", err)
+	}
+	if c.Roots, err = pool(b.CAFile); err != nil {
+		return c, fmt.Errorf("blobs.ca_file: %w", err)
+	}
+	return c, nil
 }
 
 const (

@@ -59,22 +59,31 @@ func (p Place) open(ctx context.Context) (*Config, *store.DB, error) {
 const databaseFile = "cryptogramm.db"
 
 func openDB(ctx context.Context, c *Config) (*store.DB, error) {
-	sc := store.Config{Driver: c.Store.Driver, DSN: c.path(databaseFile), Now: time.Now}
-	if c.Store.Driver == "postgres" {
-		dsn, err := secret(c.Store.DSNFile)
-		if err != nil {
-			return nil, fmt.Errorf("store.dsn_file: %w", err)
-		}
-		sc.DSN = dsn
-		if c.Store.Owner != "" {
-			if sc.Owner, err = secret(c.Store.Owner); err != nil {
-				return nil, fmt.Errorf("store.owner_dsn_file: %w", err)
-			}
-		}
-	} else if err := touch(sc.DSN); err != nil {
+	sc, err := c.database()
+	if err == nil && c.Store.Driver == "sqlite" {
+		err = touch(sc.DSN)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return store.Open(ctx, sc)
+}
+
+// database is where the rows are.
+func (c *Config) database() (sc store.Config, err error) {
+	sc = store.Config{Driver: c.Store.Driver, DSN: c.path(databaseFile), Now: time.Now}
+	if c.Store.Driver == "sqlite" {
+		return sc, nil
+	}
+	if sc.DSN, err = secret(c.Store.DSNFile); err != nil {
+		return sc, fmt.Errorf("store.dsn_file: %w", err)
+	}
+	if c.Store.Owner != "" {
+		if sc.Owner, err = secret(c.Store.Owner); err != nil {
+			return sc, fmt.Errorf("store.owner_dsn_file: %w", err)
+		}
+	}
+	return sc, nil
 }
 
 // installation is everything that runs, built from a configuration.

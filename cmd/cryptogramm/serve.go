@@ -102,6 +102,9 @@ type door struct {
 // or a door fails. steps are job steps beside the gateway's own.
 func (d *doors) serve(ctx context.Context, steps map[string]gateway.Step, ready func() error) error {
 	defer runtime.KeepAlive(make([]byte, ballast))
+	housekeeping, endHousekeeping := context.WithCancel(ctx)
+	defer endHousekeeping()
+	go giveBack(housekeeping)
 	want := uint64(maxHTTP + maxSMTP + d.config.IMAP.Connections + otherFiles)
 	if have := openFiles(want); have < want {
 		d.log.Warn("not as many files may be open as there may be connections", "limit", have, "wanted", want)
