@@ -34,7 +34,7 @@ check:
 	git diff --exit-code
 
 race:
-	CGO_ENABLED=1 go test -race -short ./...
+	CGO_ENABLED=1 go test -race -short -timeout 20m ./...
 
 # Every fuzz target of the tree for FUZZTIME each.
 fuzz:

@@ -121,8 +121,9 @@ func relay(t *testing.T, rcpt func(line string) string) *notify.Relay {
 			open.Go(func() { serveRelay(c, rcpt) })
 		}
 	})
-	t.Cleanup(func() { l.Close(); open.Wait() })
-	return &notify.Relay{Address: l.Addr().String(), Security: notify.Plain, Timeout: 10 * time.Second}
+	r := &notify.Relay{Address: l.Addr().String(), Security: notify.Plain, Timeout: 10 * time.Second}
+	t.Cleanup(func() { l.Close(); r.Close(); open.Wait() })
+	return r
 }
 
 func serveRelay(c net.Conn, rcpt func(string) string) {
