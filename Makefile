@@ -17,7 +17,8 @@ run: build
 
 test: unit
 ifneq ($(ALL),)
-	$(MAKE) check lint race e2e readme kill big
+	$(MAKE) check lint race e2e readme kill
+	$(MAKE) big BIG_MIB=256
 	$(MAKE) bench-imap LETTERS=2000
 	$(MAKE) fuzz FUZZTIME=5000x
 endif
