@@ -164,10 +164,10 @@ func (b *Backed) Confirm(ctx context.Context, before time.Time) (int, error) {
 // confirm reads one object back: nil when its copy was given up, ErrPending
 // when it was sent only now.
 func (b *Backed) confirm(ctx context.Context, ref rem.Ref, before time.Time) error {
-	err := b.ask(func() error { return b.remote.Verify(ctx, ref) })
 	b.mu.Lock()
-	sent := b.sent[ref.SHA256]
+	sent := b.sent[ref.SHA256] // before it is asked for: a transfer may end meanwhile
 	b.mu.Unlock()
+	err := b.ask(func() error { return b.remote.Verify(ctx, ref) })
 	switch {
 	case err == nil:
 		return b.giveUp(ref, before)
