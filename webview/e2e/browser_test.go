@@ -106,7 +106,8 @@ func (b *tab) login(p party) {
 	b.press("main form button.go")
 }
 
-// download clicks a link and returns the file that was saved.
+// download clicks a link and returns the file that was saved. The browser first
+// takes the name with an empty file, and then puts the whole one in its place.
 func (b *tab) download(selector string) (name string, content []byte) {
 	b.t.Helper()
 	old := map[string]bool{}
@@ -118,17 +119,13 @@ func (b *tab) download(selector string) (name string, content []byte) {
 		for _, n := range b.saved() {
 			if !old[n] && !strings.HasSuffix(n, ".crdownload") {
 				name = n
-				return true
+				content, _ = os.ReadFile(filepath.Join(b.downloads, n))
 			}
 		}
-		return false
+		return len(content) > 0
 	})
 	if err != nil {
 		b.t.Fatalf("nothing was saved by %s: %v", selector, err)
-	}
-	content, err = os.ReadFile(filepath.Join(b.downloads, name))
-	if err != nil {
-		b.t.Fatal(err)
 	}
 	return name, content
 }
